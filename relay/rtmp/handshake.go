@@ -1,0 +1,56 @@
+package rtmp
+
+import (
+	"bufio"
+	"io"
+
+	"github.com/yutopp/go-rtmp/handshake"
+)
+
+// handshakeBytes is what the handshake takes of each direction: C0, C1 and C2.
+const handshakeBytes = 1 + 1536 + 1536
+
+// acceptHandshake answers a client's handshake (§5.2). The echo in C2 is not
+// insisted on: clients that answer our simple S1 with a digest C2 are many.
+func acceptHandshake(in *Reader, out io.Writer) error {
+	version, err := in.peek(1)
+	if err != nil {
+		return peerError(err)
+	}
+	if version[0] != 3 {
+		return protocolErrorf("the first byte is 0x%02x, RTMP begins with 0x03", version[0])
+	}
+	return shakeHands(in, out, handshake.HandshakeWithClient)
+}
+
+// dialHandshake opens the handshake with a server.
+func dialHandshake(in *Reader, out io.Writer) error {
+	return shakeHands(in, out, handshake.HandshakeWithServer)
+}
+
+type handshakeFunc func(io.Reader, io.Writer, *handshake.Config) error
+
+// shakeHands runs go-rtmp's handshake with its seven small writes gathered into
+// the turns of the protocol: what is written goes out when an answer is wanted.
+func shakeHands(in *Reader, out io.Writer, shake handshakeFunc) error {
+	turns := turnIO{in: in, out: bufio.NewWriterSize(out, handshakeBytes)}
+	err := shake(turns, turns.out, &handshake.Config{SkipHandshakeVerification: true})
+	if err == nil {
+		err = turns.out.Flush()
+	}
+	in.received = 0 // acknowledgements count from the first chunk on
+	return peerError(err)
+}
+
+// turnIO flushes what is to be said before it listens.
+type turnIO struct {
+	in  *Reader
+	out *bufio.Writer
+}
+
+func (t turnIO) Read(p []byte) (int, error) {
+	if err := t.out.Flush(); err != nil {
+		return 0, err
+	}
+	return t.in.Read(p)
+}

@@ -1,0 +1,91 @@
+package rtmp
+
+import "io"
+
+// This file is the Reader's lower half: a buffer that is filled by large reads
+// and asked for small pieces. It is not bufio because the Reader has to count,
+// to acknowledge in the middle of a message, and to read long bodies straight
+// into the message.
+
+// Read makes the Reader an io.Reader for the handshake, which comes before the
+// first chunk.
+func (r *Reader) Read(p []byte) (int, error) {
+	if r.start == r.end {
+		if err := r.fill(1); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, r.buf[r.start:r.end])
+	r.start += n
+	return n, nil
+}
+
+// next takes n bytes, n at most the size of a header. The slice is good until
+// the next call.
+func (r *Reader) next(n int) ([]byte, error) {
+	b, err := r.peek(n)
+	if err == nil {
+		r.start += n
+	}
+	return b, err
+}
+
+// peek is next without taking.
+func (r *Reader) peek(n int) ([]byte, error) {
+	if r.end-r.start < n {
+		if err := r.fill(n); err != nil {
+			return nil, err
+		}
+	}
+	return r.buf[r.start : r.start+n], nil
+}
+
+// fill reads until n bytes are buffered.
+func (r *Reader) fill(n int) error {
+	r.end = copy(r.buf, r.buf[r.start:r.end])
+	r.start = 0
+	for r.end < n {
+		got, err := r.readSome(r.buf[r.end:])
+		r.end += got
+		if err != nil && r.end < n {
+			return err
+		}
+	}
+	return nil
+}
+
+// readFull fills p. What the buffer can't give and is longer than the buffer
+// goes past it.
+func (r *Reader) readFull(p []byte) error {
+	n := copy(p, r.buf[r.start:r.end])
+	r.start += n
+	for p = p[n:]; len(p) >= len(r.buf); p = p[n:] {
+		var err error
+		if n, err = r.readSome(p); err != nil && n < len(p) {
+			return err
+		}
+	}
+	if len(p) == 0 {
+		return nil
+	}
+	if err := r.fill(len(p)); err != nil {
+		return err
+	}
+	r.start += copy(p, r.buf[r.start:r.end])
+	return nil
+}
+
+// readSome is one read from the source, counted and reported.
+func (r *Reader) readSome(p []byte) (int, error) {
+	n, err := r.src.Read(p)
+	r.received += uint64(n)
+	if n == 0 && err == nil {
+		err = io.ErrNoProgress
+	}
+	if n > 0 && r.onRead != nil {
+		if ackErr := r.onRead(); ackErr != nil && err == nil {
+			err = ackErr
+		}
+	}
+	return n, err
+}

@@ -1,0 +1,284 @@
+package rtmp
+
+import (
+	"encoding/binary"
+	"io"
+)
+
+const (
+	// readSize is what one read asks of the connection.
+	readSize = 64 << 10
+
+	// firstBody is the most that is allocated for a message before any of it
+	// has arrived; from there the body doubles as data comes in.
+	firstBody = 64 << 10
+
+	defaultChunkSize = 128 // §5.4.1
+	maxChunkSize     = 1<<31 - 1
+	extendedMark     = 0xFFFFFF // a 24-bit time that says "see the extended timestamp"
+)
+
+// Reader assembles chunks into messages (§5.3). Set Chunk Size and Abort are
+// obeyed on the way and not returned. A Reader is for one goroutine.
+type Reader struct {
+	src    io.Reader
+	limits Limits
+
+	buf        []byte // buf[start:end] has arrived and is not parsed yet
+	start, end int
+
+	// onRead, if not nil, is called after every read from src, so that long
+	// messages are acknowledged while they arrive.
+	onRead func() error
+	// received counts the bytes taken from src.
+	received uint64
+
+	chunkSize    int
+	chunkStreams map[uint32]*chunkStream
+	unfinished   int  // capacity of all bodies that have begun
+	unrepeated   bool // this peer leaves the extended timestamp out of fmt 3
+}
+
+// chunkStream is what a chunk stream remembers from chunk to chunk.
+type chunkStream struct {
+	id        uint32
+	timestamp uint32 // absolute time of the current message
+	delta     uint32 // what a fmt 3 that begins a message adds
+	extended  bool   // the last header had an extended timestamp …
+	extension uint32 // … of this value
+	length    int
+	typ       Type
+	streamID  uint32
+
+	begun bool   // a message is under way
+	body  []byte // what has arrived of it
+}
+
+// NewReader returns a Reader of src with a chunk size of 128.
+func NewReader(src io.Reader, limits Limits) *Reader {
+	return &Reader{
+		src:          src,
+		limits:       limits.withDefaults(),
+		buf:          make([]byte, readSize),
+		chunkSize:    defaultChunkSize,
+		chunkStreams: make(map[uint32]*chunkStream),
+	}
+}
+
+// ReadMessage returns the next message that is complete. The payload is the
+// caller's to keep. Its errors match ErrProtocol, ErrTooBig, ErrPeerClosed, or
+// what the connection gave.
+func (r *Reader) ReadMessage() (Message, error) {
+	for {
+		m, done, err := r.readChunk()
+		if err != nil {
+			return Message{}, peerError(err)
+		}
+		if !done {
+			continue
+		}
+		switch m.Type {
+		case TypeSetChunkSize:
+			err = r.setChunkSize(m)
+		case TypeAbort:
+			err = r.abort(m)
+		default:
+			return m, nil
+		}
+		if err != nil {
+			return Message{}, err
+		}
+	}
+}
+
+// readChunk reads one chunk; done says that it completed a message.
+func (r *Reader) readChunk() (m Message, done bool, err error) {
+	format, cs, err := r.readBasicHeader()
+	if err != nil {
+		return Message{}, false, err
+	}
+	if err := r.readMessageHeader(format, cs); err != nil {
+		return Message{}, false, err
+	}
+	n := min(cs.length-len(cs.body), r.chunkSize)
+	if err := r.readBody(cs, n); err != nil {
+		return Message{}, false, err
+	}
+	if len(cs.body) < cs.length {
+		return Message{}, false, nil
+	}
+	m = Message{Type: cs.typ, Timestamp: cs.timestamp, StreamID: cs.streamID, Payload: cs.body}
+	r.forget(cs)
+	return m, true, nil
+}
+
+// readBasicHeader reads 1 to 3 bytes (§5.3.1.1).
+func (r *Reader) readBasicHeader() (format byte, cs *chunkStream, err error) {
+	b, err := r.next(1)
+	if err != nil {
+		return 0, nil, err
+	}
+	format, id := b[0]>>6, uint32(b[0]&0x3F)
+	switch id {
+	case 0:
+		if b, err = r.next(1); err != nil {
+			return 0, nil, err
+		}
+		id = 64 + uint32(b[0])
+	case 1:
+		if b, err = r.next(2); err != nil {
+			return 0, nil, err
+		}
+		id = 64 + uint32(b[0]) + uint32(b[1])<<8
+	}
+	cs, known := r.chunkStreams[id]
+	if !known {
+		if len(r.chunkStreams) == r.limits.ChunkStreams {
+			return 0, nil, limitErrorf("more than %d chunk streams", r.limits.ChunkStreams)
+		}
+		cs = &chunkStream{id: id}
+		r.chunkStreams[id] = cs
+	}
+	return format, cs, nil
+}
+
+// readMessageHeader brings cs up to the header that format announces
+// (§5.3.1.2) and begins a message if this chunk does.
+func (r *Reader) readMessageHeader(format byte, cs *chunkStream) error {
+	if format == 3 {
+		if err := r.skipRepeatedExtension(cs); err != nil {
+			return err
+		}
+		if !cs.begun {
+			cs.timestamp += cs.delta
+			return r.begin(cs)
+		}
+		return nil
+	}
+	h, err := r.next([...]int{11, 7, 3}[format])
+	if err != nil {
+		return err
+	}
+	time := uint24(h)
+	if format <= 1 {
+		cs.length, cs.typ = int(uint24(h[3:])), Type(h[6])
+	}
+	if format == 0 {
+		cs.streamID = binary.LittleEndian.Uint32(h[7:])
+	}
+	if cs.extended = time == extendedMark; cs.extended {
+		e, err := r.next(4)
+		if err != nil {
+			return err
+		}
+		time = binary.BigEndian.Uint32(e)
+		cs.extension = time
+	}
+	// A fmt 3 that begins a message repeats this value, also after a fmt 0
+	// (§5.3.1.2.4).
+	cs.delta = time
+	if format == 0 {
+		cs.timestamp = time
+	} else {
+		cs.timestamp += time
+	}
+	r.forget(cs) // a new header in the middle of a message: the old one is void
+	return r.begin(cs)
+}
+
+// skipRepeatedExtension skips the extended timestamp of a fmt 3 chunk. The
+// specification repeats it (§5.3.1.3), older librtmp and others don't, so only
+// the same four bytes are taken for a repetition.
+func (r *Reader) skipRepeatedExtension(cs *chunkStream) error {
+	if !cs.extended {
+		return nil
+	}
+	// A peer that doesn't repeat may owe us less than the four bytes to peek
+	// at; then waiting for them would hold the message back.
+	if left := cs.length - len(cs.body); r.unrepeated && cs.begun && left < 4 {
+		return nil
+	}
+	b, err := r.peek(4)
+	if err != nil {
+		return err
+	}
+	if binary.BigEndian.Uint32(b) == cs.extension {
+		r.start += 4
+	} else {
+		r.unrepeated = true
+	}
+	return nil
+}
+
+// begin starts a message with the length and type that cs holds.
+func (r *Reader) begin(cs *chunkStream) error {
+	if most := r.limits.message(cs.typ); cs.length > most {
+		return limitErrorf("a %s message of %d bytes, at most %d are taken", cs.typ, cs.length, most)
+	}
+	cs.begun = true
+	return r.grow(cs, min(cs.length, firstBody))
+}
+
+// grow gives cs room for capacity bytes in all.
+func (r *Reader) grow(cs *chunkStream, capacity int) error {
+	r.unfinished += capacity - cap(cs.body)
+	if r.unfinished > r.limits.UnfinishedBytes {
+		return limitErrorf("more than %d bytes of unfinished messages", r.limits.UnfinishedBytes)
+	}
+	body := make([]byte, len(cs.body), capacity)
+	copy(body, cs.body)
+	cs.body = body
+	return nil
+}
+
+// forget lets go of the message under way, which was handed out or is void.
+func (r *Reader) forget(cs *chunkStream) {
+	r.unfinished -= cap(cs.body)
+	cs.begun, cs.body = false, nil
+}
+
+// readBody appends n bytes of input to the body of cs.
+func (r *Reader) readBody(cs *chunkStream, n int) error {
+	for n > 0 {
+		if len(cs.body) == cap(cs.body) {
+			if err := r.grow(cs, min(cs.length, 2*cap(cs.body))); err != nil {
+				return err
+			}
+		}
+		have := len(cs.body)
+		piece := cs.body[have:min(cap(cs.body), have+n)]
+		if err := r.readFull(piece); err != nil {
+			return err
+		}
+		cs.body = cs.body[:have+len(piece)]
+		n -= len(piece)
+	}
+	return nil
+}
+
+func (r *Reader) setChunkSize(m Message) error {
+	if len(m.Payload) < 4 {
+		return protocolErrorf("Set Chunk Size of %d bytes", len(m.Payload))
+	}
+	size := binary.BigEndian.Uint32(m.Payload)
+	if size == 0 || size > maxChunkSize {
+		return protocolErrorf("chunk size %d", size)
+	}
+	r.chunkSize = int(min(size, 1<<24)) // no message is longer than 2^24−1
+	return nil
+}
+
+// abort drops the unfinished message of one chunk stream (§5.4.2).
+func (r *Reader) abort(m Message) error {
+	if len(m.Payload) < 4 {
+		return protocolErrorf("Abort of %d bytes", len(m.Payload))
+	}
+	if cs, ok := r.chunkStreams[binary.BigEndian.Uint32(m.Payload)]; ok {
+		r.forget(cs)
+	}
+	return nil
+}
+
+func uint24(b []byte) uint32 {
+	return uint32(b[0])<<16 | uint32(b[1])<<8 | uint32(b[2])
+}

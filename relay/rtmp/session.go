@@ -1,0 +1,222 @@
+package rtmp
+
+import (
+	"context"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/yutopp/go-rtmp/message"
+)
+
+const (
+	// publishStreamID is the message stream that createStream answers. One
+	// connection carries one stream.
+	publishStreamID = 1
+
+	// windowForClients is what we ask clients to acknowledge by. We don't need
+	// it; some wait for the message.
+	windowForClients = 2_500_000
+
+	// refusalPatience is how long a refused client may take to read why.
+	refusalPatience = time.Second
+)
+
+// Action is what a client asks for once it is connected.
+type Action int
+
+// The two things that a client can want.
+const (
+	Publish Action = iota + 1
+	Play
+)
+
+// Session is a client's connection from the moment it has said what it wants.
+// Nothing is answered yet: call Start or Refuse. App, Name, TCURL and Client
+// are the peer's words, unchecked.
+type Session struct {
+	Action Action
+	App    string // RTMP application, without query
+	Name   string // stream name as sent, with its query if it has one
+	TCURL  string
+	Client string // flashVer: what the client calls itself
+
+	c        *conn
+	streamID uint32 // message stream of the publish or play
+}
+
+// Accept serves the handshake and the commands that lead up to publish or play.
+// It blocks until then or until ctx ends, and closes nc when it returns an
+// error. Timeouts hold from its return on.
+func Accept(ctx context.Context, nc net.Conn, limits Limits, timeouts Timeouts) (*Session, error) {
+	s := &Session{c: newConn(nc, limits)}
+	defer s.c.closeWith(ctx)()
+
+	err := acceptHandshake(s.c.in, nc)
+	if err == nil {
+		err = s.negotiate()
+	}
+	if err != nil {
+		_ = nc.Close()
+		return nil, causeOf(ctx, err)
+	}
+	s.c.setTimeouts(timeouts)
+	return s, nil
+}
+
+// negotiate answers commands until the one that says what the client wants.
+func (s *Session) negotiate() error {
+	for s.Action == 0 {
+		m, err := s.c.read()
+		if err != nil {
+			return err
+		}
+		if m.Type != TypeCommand && m.Type != TypeCommandAMF3 {
+			continue // media before publish belongs to nothing
+		}
+		cmd, err := parseCommand(m)
+		if err != nil {
+			return err
+		}
+		if err := s.answer(m.StreamID, cmd); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answer serves one command before publish or play (§7.2.1, §7.2.2).
+func (s *Session) answer(streamID uint32, cmd command) error {
+	switch cmd.name {
+	case "connect":
+		return s.connect(cmd)
+	case "createStream":
+		return s.c.send(commandMessage(0, "_result", cmd.transaction, nil, publishStreamID))
+	case "releaseStream", "getStreamLength", "_checkbw":
+		return s.c.send(commandMessage(0, "_result", cmd.transaction, nil, nil))
+	case "FCPublish":
+		// Hardware encoders wait for the onFCPublish, others for the _result.
+		return s.c.send(
+			commandMessage(0, "onFCPublish", 0, nil, statusInfo{Level: "status", Code: CodePublishStart}),
+			commandMessage(0, "_result", cmd.transaction, nil, nil),
+		)
+	case "publish", "play":
+		s.Action, s.Name, s.streamID = Publish, cmd.string(1), streamID
+		if cmd.name == "play" {
+			s.Action = Play
+		}
+		return nil
+	default:
+		return nil
+	}
+}
+
+func (s *Session) connect(cmd command) error {
+	props := cmd.object(0)
+	app, _, _ := strings.Cut(props.string("app"), "?")
+	s.App = strings.Trim(app, "/")
+	s.TCURL, s.Client = props.string("tcUrl"), props.string("flashVer")
+
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	out := s.c.out
+	out.Queue(controlMessage(&message.WinAckSize{Size: windowForClients}))
+	out.Queue(controlMessage(&message.SetPeerBandwidth{Size: windowForClients, Limit: message.LimitTypeDynamic}))
+	out.SetChunkSize(outChunkSize)
+	out.Queue(commandMessage(0, "_result", cmd.transaction,
+		connectProperties{FMSVersion: "FMS/3,5,7,7009", Capabilities: 31, Mode: 1},
+		statusInfo{
+			Level:       "status",
+			Code:        "NetConnection.Connect.Success",
+			Description: "Connection succeeded.",
+		}))
+	return s.c.flush()
+}
+
+// connectProperties is the first half of the answer to connect (§7.2.1.1).
+type connectProperties struct {
+	FMSVersion   string `amf0:"fmsVer"`
+	Capabilities int    `amf0:"capabilities"`
+	Mode         int    `amf0:"mode"`
+}
+
+// statusInfo is the information object of onStatus (§7.2.2).
+type statusInfo struct {
+	Level       string `amf0:"level"`
+	Code        string `amf0:"code"`
+	Description string `amf0:"description"`
+}
+
+// Start accepts the publish.
+func (s *Session) Start() error {
+	begin := message.UserCtrlEventStreamBegin{StreamID: s.streamID}
+	return s.c.send(
+		controlMessage(&message.UserCtrl{Event: &begin}),
+		commandMessage(s.streamID, "onStatus", 0, nil, statusInfo{
+			Level:       "status",
+			Code:        CodePublishStart,
+			Description: "Publishing.",
+		}))
+}
+
+// Refuse says no, with a code that encoders know and a sentence that a person
+// can act on, and closes the connection. It blocks for at most a second.
+func (s *Session) Refuse(code, description string) {
+	err := s.c.send(commandMessage(s.streamID, "onStatus", 0, nil, statusInfo{
+		Level:       "error",
+		Code:        code,
+		Description: description,
+	}))
+	if err != nil {
+		_ = s.c.nc.Close()
+		return
+	}
+	s.c.finish(refusalPatience)
+}
+
+// Read returns the next audio, video or data message of the published stream.
+// It blocks until there is one. Its errors match ErrUnpublished for a goodbye,
+// ErrPeerClosed, ErrProtocol, ErrTooBig, or os.ErrDeadlineExceeded after the
+// read timeout.
+func (s *Session) Read() (Message, error) {
+	for {
+		m, err := s.c.read()
+		switch {
+		case err != nil:
+			return Message{}, err
+		case m.IsMedia():
+			return m, nil
+		case m.Type != TypeCommand && m.Type != TypeCommandAMF3:
+			continue
+		}
+		cmd, err := parseCommand(m)
+		if err != nil {
+			return Message{}, err
+		}
+		if s.isGoodbye(m.StreamID, cmd) {
+			return Message{}, ErrUnpublished
+		}
+	}
+}
+
+// isGoodbye reports whether cmd ends this stream, and not one that is another's
+// or nobody's. GStreamer's rtmp2sink gives deleteStream a name.
+func (s *Session) isGoodbye(streamID uint32, cmd command) bool {
+	switch cmd.name {
+	case "FCUnpublish":
+		return cmd.string(1) == s.Name
+	case "closeStream":
+		return streamID == s.streamID
+	case "deleteStream":
+		id, isNumber := cmd.number(1)
+		return isNumber && uint32(id) == s.streamID || !isNumber && cmd.string(1) == s.Name
+	default:
+		return false
+	}
+}
+
+// RemoteAddr is the peer's address.
+func (s *Session) RemoteAddr() net.Addr { return s.c.nc.RemoteAddr() }
+
+// Close closes the connection. A blocked Read returns.
+func (s *Session) Close() error { return s.c.nc.Close() }

@@ -1,0 +1,261 @@
+package rtmp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/yutopp/go-rtmp/message"
+)
+
+const (
+	// windowForNodes is the Acknowledgement window that we ask a node for:
+	// small, so that we soon know what it has received.
+	windowForNodes = 32 << 10
+
+	// goodbyePatience is how long a node may take to close after our goodbye.
+	goodbyePatience = 500 * time.Millisecond
+)
+
+// Transactions of the commands that we wait for.
+const (
+	transactionConnect      = 1
+	transactionRelease      = 2
+	transactionFCPublish    = 3
+	transactionCreateStream = 4
+	transactionPublish      = 5
+)
+
+// DialFunc opens the TCP connection to a node.
+type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// Upstream is a session that publishes to a node: what was dialled, up to
+// Publish.Start. One goroutine calls Serve, another Queue, Flush and Unpublish.
+type Upstream struct {
+	c        *conn
+	name     string
+	streamID uint32
+}
+
+// Dial connects to t and publishes. It blocks until the node has said
+// NetStream.Publish.Start or ctx ends. A refusal matches *StatusError.
+func Dial(ctx context.Context, dial DialFunc, t Target, limits Limits) (*Upstream, error) {
+	nc, err := dial(ctx, "tcp", t.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("dial: %w", err)
+	}
+	if t.Secure {
+		nc = tls.Client(nc, &tls.Config{ServerName: t.Host, MinVersion: tls.VersionTLS12})
+	}
+	u := &Upstream{c: newConn(nc, limits), name: t.Name}
+	defer u.c.closeWith(ctx)()
+
+	err = dialHandshake(u.c.in, nc)
+	if err != nil {
+		err = fmt.Errorf("handshake: %w", err)
+	} else {
+		err = u.publish(t)
+	}
+	if err != nil {
+		_ = nc.Close()
+		return nil, causeOf(ctx, err)
+	}
+	return u, nil
+}
+
+// publish takes the session from the handshake to Publish.Start (§7.2.2.6).
+func (u *Upstream) publish(t Target) error {
+	if err := u.connect(t); err != nil {
+		return err
+	}
+	// Nobody has to answer the first two; FMS-like servers want to see them.
+	err := u.c.send(
+		commandMessage(0, "releaseStream", transactionRelease, nil, u.name),
+		commandMessage(0, "FCPublish", transactionFCPublish, nil, u.name),
+		commandMessage(0, "createStream", transactionCreateStream, nil),
+	)
+	if err != nil {
+		return fmt.Errorf("createStream: %w", err)
+	}
+	created, err := u.await("createStream", func(c command) bool {
+		return c.name == "_result" && c.transaction == transactionCreateStream
+	})
+	if err != nil {
+		return err
+	}
+	id, ok := created.number(1)
+	if !ok {
+		return fmt.Errorf("createStream: %w", protocolErrorf("an answer without a stream id"))
+	}
+	u.streamID = uint32(id)
+	if err := u.c.send(commandMessage(u.streamID, "publish", transactionPublish, nil, u.name, "live")); err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	_, err = u.await("publish", func(c command) bool {
+		return c.name == "onStatus" && c.status().Code == CodePublishStart
+	})
+	return err
+}
+
+// connectCommand is the command object of connect (§7.2.1.1).
+type connectCommand struct {
+	App      string `amf0:"app"`
+	Type     string `amf0:"type"`
+	FlashVer string `amf0:"flashVer"`
+	TCURL    string `amf0:"tcUrl"`
+}
+
+func (u *Upstream) connect(t Target) error {
+	u.c.mu.Lock()
+	out := u.c.out
+	out.SetChunkSize(outChunkSize)
+	out.Queue(controlMessage(&message.WinAckSize{Size: windowForNodes}))
+	out.Queue(commandMessage(0, "connect", transactionConnect, connectCommand{
+		App:      t.App,
+		Type:     "nonprivate",
+		FlashVer: "FMLE/3.0 (compatible; zegorelay)",
+		TCURL:    t.TCURL,
+	}))
+	err := u.c.flush()
+	u.c.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	// nginx-rtmp and others answer with transaction 0: only a connect can have
+	// been answered here.
+	_, err = u.await("connect", func(c command) bool { return c.name == "_result" })
+	return err
+}
+
+// await reads until a command that is the answer to the one named, or a
+// refusal of it.
+func (u *Upstream) await(to string, isAnswer func(command) bool) (command, error) {
+	for {
+		cmd, err := u.readCommand()
+		if err != nil {
+			return command{}, fmt.Errorf("%s: %w", to, err)
+		}
+		if refusal := refusalIn(cmd); refusal != nil {
+			refusal.Command = to
+			return command{}, refusal
+		}
+		if isAnswer(cmd) {
+			return cmd, nil
+		}
+	}
+}
+
+// refusalIn is the StatusError in cmd, nil if it is none. An _error to
+// releaseStream or FCPublish means only that the node doesn't know them.
+func refusalIn(cmd command) *StatusError {
+	status := cmd.status()
+	switch cmd.name {
+	case "_error":
+		if cmd.transaction == transactionRelease || cmd.transaction == transactionFCPublish {
+			return nil
+		}
+		return &status
+	case "onStatus":
+		if info := append(cmd.args, nil, nil); levelOf(info[1]) == "error" || levelOf(info[0]) == "error" {
+			return &status
+		}
+	case "close":
+		return &StatusError{Code: "close"}
+	}
+	return nil
+}
+
+func levelOf(info any) string {
+	o, _ := info.(object)
+	return o.string("level")
+}
+
+// readCommand reads until a command; all else that a node sends is ignored.
+func (u *Upstream) readCommand() (command, error) {
+	for {
+		m, err := u.c.read()
+		if err != nil {
+			return command{}, err
+		}
+		if m.Type == TypeCommand || m.Type == TypeCommandAMF3 {
+			return parseCommand(m)
+		}
+	}
+}
+
+// Serve reads what the node sends for as long as the session lives: it answers
+// pings, notes acknowledgements, and returns why the session is over, never
+// nil. It blocks until then or until Close.
+func (u *Upstream) Serve() error {
+	for {
+		cmd, err := u.readCommand()
+		if err != nil {
+			return err
+		}
+		if refusal := refusalIn(cmd); refusal != nil {
+			return refusal
+		}
+		if status := cmd.status(); cmd.name == "onStatus" && isEnd(status.Code) {
+			return &status
+		}
+	}
+}
+
+// isEnd knows the codes by which a server ends a stream without calling it an
+// error.
+func isEnd(code string) bool {
+	switch code {
+	case "NetStream.Unpublish.Success", "NetStream.Unpublish.Notify",
+		"NetConnection.Connect.Closed", "NetConnection.Connect.AppShutdown":
+		return true
+	default:
+		return false
+	}
+}
+
+// SetWriteTimeout bounds how long a Flush may wait for the node to take bytes.
+func (u *Upstream) SetWriteTimeout(d time.Duration) {
+	u.c.setTimeouts(Timeouts{Write: d})
+}
+
+// Queue appends m, on the published message stream, to what Flush sends. It
+// keeps m.Payload until then and does no I/O. It returns the position in the
+// outgoing bytes at which m ends, to be held against Delivered.
+func (u *Upstream) Queue(m Message) (end uint64) {
+	m.StreamID = u.streamID
+	u.c.mu.Lock()
+	defer u.c.mu.Unlock()
+	u.c.out.Queue(m)
+	return u.c.out.Queued()
+}
+
+// Flush writes what is queued in one system call where the connection allows.
+// After the write timeout its error matches os.ErrDeadlineExceeded.
+func (u *Upstream) Flush() error {
+	u.c.mu.Lock()
+	defer u.c.mu.Unlock()
+	return u.c.flush()
+}
+
+// Unpublish is the goodbye: FCUnpublish, deleteStream, and our side of the
+// connection closed. The node's answer, its close, ends Serve; if it doesn't
+// come soon, so does the read deadline that is set here.
+func (u *Upstream) Unpublish() error {
+	err := u.c.send(
+		commandMessage(0, "FCUnpublish", transactionPublish+1, nil, u.name),
+		commandMessage(0, "deleteStream", 0, nil, u.streamID),
+	)
+	if half, ok := u.c.nc.(interface{ CloseWrite() error }); ok {
+		err = errors.Join(err, half.CloseWrite())
+	}
+	return errors.Join(err, u.c.nc.SetReadDeadline(time.Now().Add(goodbyePatience)))
+}
+
+// Close closes the connection. Blocked calls return.
+func (u *Upstream) Close() error { return u.c.nc.Close() }
+
+// LocalAddr is our end of the connection to the node.
+func (u *Upstream) LocalAddr() net.Addr { return u.c.nc.LocalAddr() }

@@ -1,0 +1,185 @@
+package rtmp
+
+import (
+	"encoding/binary"
+	"io"
+	"net"
+)
+
+const (
+	// outChunkSize is what we announce and send with. It holds nearly every
+	// message in one chunk, and no peer that we know of refuses it (§5.4.1).
+	outChunkSize = 64 << 10
+
+	// copyBelow is the payload length up to which copying beside the header is
+	// cheaper than one more element in the vector of a write.
+	copyBelow = 1 << 10
+)
+
+// Chunk stream ids that we send on. One per kind of message keeps the deltas
+// small and the headers short.
+const (
+	chunkStreamControl = 2 // required for types 1 to 6 (§5.4)
+	chunkStreamCommand = 3
+	chunkStreamAudio   = 4
+	chunkStreamData    = 5
+	chunkStreamVideo   = 6
+	chunkStreamCount   = 7
+)
+
+// Writer cuts messages into chunks (§5.3). Queue collects, Flush sends all of
+// it in one write. A Writer is for one goroutine at a time.
+type Writer struct {
+	dst       io.Writer
+	chunkSize int
+	sent      [chunkStreamCount]sentHeader
+
+	// What is queued: headers and short payloads lie in scratch, long payloads
+	// stay where they are. pieces holds both in the order of the wire; what of
+	// scratch is not yet in pieces begins at loose.
+	scratch []byte
+	loose   int
+	pieces  net.Buffers
+	flushed net.Buffers // pieces while they are written: WriteTo eats its receiver
+
+	queued uint64 // bytes queued since the Writer was made
+}
+
+// sentHeader is what the far side remembers of a chunk stream.
+type sentHeader struct {
+	used      bool
+	timestamp uint32
+	streamID  uint32
+}
+
+// NewWriter returns a Writer to dst with a chunk size of 128. Long messages
+// reach dst without being copied; if dst is a *net.TCPConn, by one writev.
+func NewWriter(dst io.Writer) *Writer {
+	return &Writer{dst: dst, chunkSize: defaultChunkSize}
+}
+
+// Queue appends m to what the next Flush sends. It keeps m.Payload until then
+// and does no I/O.
+func (w *Writer) Queue(m Message) {
+	id := chunkStreamOf(m.Type)
+	extended := w.queueHeader(id, m)
+	body := m.Payload
+	for {
+		piece := body[:min(len(body), w.chunkSize)]
+		w.queueBytes(piece)
+		if body = body[len(piece):]; len(body) == 0 {
+			return
+		}
+		w.queueContinuation(id, m.Timestamp, extended)
+	}
+}
+
+// SetChunkSize queues the announcement; what is queued after it uses the size.
+func (w *Writer) SetChunkSize(size int) {
+	w.Queue(Message{
+		Type:    TypeSetChunkSize,
+		Payload: binary.BigEndian.AppendUint32(nil, uint32(size)),
+	})
+	w.chunkSize = size
+}
+
+// Queued is the number of bytes queued since the Writer was made: the position
+// in the byte stream at which the last queued message ends.
+func (w *Writer) Queued() uint64 { return w.queued }
+
+// Flush writes what is queued and blocks until it is written or the
+// connection's write deadline passes. After an error the Writer is of no use.
+func (w *Writer) Flush() error {
+	w.collect()
+	if len(w.pieces) == 0 {
+		return nil
+	}
+	w.flushed = w.pieces
+	_, err := w.flushed.WriteTo(w.dst)
+	clear(w.pieces)
+	w.pieces = w.pieces[:0]
+	w.scratch, w.loose = w.scratch[:0], 0
+	return err
+}
+
+// queueHeader writes the header of the first chunk: fmt 1 where the far side
+// can take the message stream from before, else fmt 0. It reports whether the
+// message has an extended timestamp.
+func (w *Writer) queueHeader(id byte, m Message) (extended bool) {
+	last := &w.sent[id]
+	delta := m.Timestamp - last.timestamp
+	// A long delta is sent as an absolute time: then the extended timestamp
+	// that continuations repeat is the time itself, on which all readings of
+	// the specification agree.
+	short := last.used && last.streamID == m.StreamID && delta < extendedMark
+	*last = sentHeader{used: true, timestamp: m.Timestamp, streamID: m.StreamID}
+
+	before := len(w.scratch)
+	if short {
+		w.scratch = append(w.scratch, 1<<6|id)
+		w.scratch = appendUint24(w.scratch, delta)
+	} else {
+		extended = m.Timestamp >= extendedMark
+		w.scratch = append(w.scratch, id)
+		w.scratch = appendUint24(w.scratch, min(m.Timestamp, extendedMark))
+	}
+	w.scratch = appendUint24(w.scratch, uint32(len(m.Payload)))
+	w.scratch = append(w.scratch, byte(m.Type))
+	if !short {
+		w.scratch = binary.LittleEndian.AppendUint32(w.scratch, m.StreamID)
+	}
+	if extended {
+		w.scratch = binary.BigEndian.AppendUint32(w.scratch, m.Timestamp)
+	}
+	w.queued += uint64(len(w.scratch) - before)
+	return extended
+}
+
+// queueContinuation writes the header of a further chunk: fmt 3, with the
+// extended timestamp repeated (§5.3.1.3).
+func (w *Writer) queueContinuation(id byte, timestamp uint32, extended bool) {
+	before := len(w.scratch)
+	w.scratch = append(w.scratch, 3<<6|id)
+	if extended {
+		w.scratch = binary.BigEndian.AppendUint32(w.scratch, timestamp)
+	}
+	w.queued += uint64(len(w.scratch) - before)
+}
+
+func (w *Writer) queueBytes(p []byte) {
+	w.queued += uint64(len(p))
+	if len(p) <= copyBelow {
+		w.scratch = append(w.scratch, p...)
+		return
+	}
+	w.collect()
+	w.pieces = append(w.pieces, p)
+}
+
+// collect moves the loose end of scratch into pieces. Should scratch grow and
+// move later, the old pieces keep the old array: what was queued never changes.
+func (w *Writer) collect() {
+	if w.loose < len(w.scratch) {
+		w.pieces = append(w.pieces, w.scratch[w.loose:])
+		w.loose = len(w.scratch)
+	}
+}
+
+func chunkStreamOf(t Type) byte {
+	switch t {
+	case TypeAudio:
+		return chunkStreamAudio
+	case TypeVideo:
+		return chunkStreamVideo
+	case TypeData, TypeDataAMF3:
+		return chunkStreamData
+	case TypeCommand, TypeCommandAMF3:
+		return chunkStreamCommand
+	default:
+		return chunkStreamControl
+	}
+}
+
+func appendUint24(b []byte, v uint32) []byte {
+	return append(b, byte(v>>16), byte(v>>8), byte(v))
+}
