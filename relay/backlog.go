@@ -1,0 +1,190 @@
+package relay
+
+import (
+	"sync"
+	"time"
+
+	"zegorelay/relay/rtmp"
+)
+
+// backlog joins the encoder's session and the node's sessions: the media
+// messages of one stream in order, from the last starting point at or before
+// what the node is known to have received up to now. The encoder appends and
+// never waits; followers read, each at its own cursor.
+//
+// Messages have sequence numbers that count from 0 for the life of the stream.
+type backlog struct {
+	maxAge   time.Duration
+	maxBytes int
+
+	mu       sync.Mutex
+	entries  []entry // entries[0] has the sequence number first
+	first    uint64
+	bytes    int     // payload bytes in entries
+	base     headers // in force just before entries[0]
+	hasVideo bool
+	begun    bool        // there has been a starting point …
+	origin   uint64      // … and this was the first
+	received uint64      // all before it has reached the node
+	closed   bool        // the encoder is gone: no more will be appended
+	sleepers []*follower // wait for something to read
+}
+
+// entry is one message and what was learnt of it when it came in.
+type entry struct {
+	rtmp.Message
+	info  rtmp.Info
+	start bool // a session can begin here
+	at    time.Time
+}
+
+func newBacklog(maxAge time.Duration, maxBytes int) *backlog {
+	return &backlog{maxAge: maxAge, maxBytes: maxBytes}
+}
+
+// append adds a message from the encoder and lets go of what is no longer
+// needed or over a bound. It never blocks on a follower.
+func (b *backlog) append(m rtmp.Message, at time.Time) {
+	e := entry{Message: m, info: m.Inspect(), at: at}
+
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.hasVideo = b.hasVideo || m.Type == rtmp.TypeVideo
+	switch e.info.Kind {
+	case rtmp.Keyframe:
+		e.start = true
+	case rtmp.Frame:
+		// Sound alone can begin anywhere.
+		e.start = m.Type == rtmp.TypeAudio && !b.hasVideo
+	}
+	if e.start && !b.begun {
+		b.begun, b.origin = true, b.end()
+	}
+	b.entries = append(b.entries, e)
+	b.bytes += len(m.Payload)
+	b.bound(at)
+	b.wake()
+}
+
+// release says that the node has received all messages before seq. What no
+// replay will need any more is dropped.
+func (b *backlog) release(seq uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.received = max(b.received, seq)
+	if start, ok := b.startAtOrBefore(b.received); ok {
+		b.drop(int(start - b.first))
+	}
+}
+
+// close says that the encoder is gone. Followers read to the end.
+func (b *backlog) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	b.wake()
+}
+
+// settled reports whether the encoder is gone and nothing is left to deliver.
+func (b *backlog) settled() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.closed && b.owed() == 0
+}
+
+// undelivered is the number of messages that no node is known to have received.
+func (b *backlog) undelivered() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.owed()
+}
+
+// owed counts from the first starting point on: what came before it was never
+// of use to anybody.
+func (b *backlog) owed() uint64 {
+	if !b.begun {
+		return 0
+	}
+	return b.end() - max(b.received, b.origin)
+}
+
+// held is what the backlog keeps now: bytes, and the age of the oldest message.
+func (b *backlog) held(now time.Time) (bytes int, age time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.entries) == 0 {
+		return 0, 0
+	}
+	return b.bytes, now.Sub(b.entries[0].at)
+}
+
+// end is the sequence number that the next message will have.
+func (b *backlog) end() uint64 { return b.first + uint64(len(b.entries)) }
+
+// at is the entry with a sequence number that is in the backlog.
+func (b *backlog) at(seq uint64) *entry { return &b.entries[seq-b.first] }
+
+// bound drops what is over age or size: whole GOPs, oldest first. Within a
+// single GOP that is too long it drops message by message: a follower that
+// keeps up doesn't care, and no other could use half a GOP.
+func (b *backlog) bound(now time.Time) {
+	for len(b.entries) > 1 && (b.bytes > b.maxBytes || now.Sub(b.entries[0].at) > b.maxAge) {
+		if next, ok := b.startAtOrAfter(b.first + 1); ok {
+			b.drop(int(next - b.first))
+		} else {
+			b.drop(1)
+		}
+	}
+}
+
+// drop forgets the n oldest entries. Their headers stay in force.
+func (b *backlog) drop(n int) {
+	for _, e := range b.entries[:n] {
+		b.base.apply(e)
+		b.bytes -= len(e.Payload)
+	}
+	clear(b.entries[:n])
+	b.entries = b.entries[n:]
+	b.first += uint64(n)
+}
+
+// startAtOrBefore finds the last starting point that is not behind seq.
+func (b *backlog) startAtOrBefore(seq uint64) (uint64, bool) {
+	if len(b.entries) == 0 {
+		return 0, false
+	}
+	for s := min(seq, b.end()-1) + 1; s > b.first; s-- {
+		if b.at(s - 1).start {
+			return s - 1, true
+		}
+	}
+	return 0, false
+}
+
+// startAtOrAfter finds the first starting point that is not before seq.
+func (b *backlog) startAtOrAfter(seq uint64) (uint64, bool) {
+	for s := seq; s < b.end(); s++ {
+		if b.at(s).start {
+			return s, true
+		}
+	}
+	return 0, false
+}
+
+// headersAt is what is in force just before seq.
+func (b *backlog) headersAt(seq uint64) headers {
+	h := append(headers(nil), b.base...)
+	for _, e := range b.entries[:seq-b.first] {
+		h.apply(e)
+	}
+	return h
+}
+
+// wake tells the followers that sleep.
+func (b *backlog) wake() {
+	for _, f := range b.sleepers {
+		f.woken <- struct{}{} // has room for one, and f sleeps once: never blocks
+	}
+	clear(b.sleepers)
+	b.sleepers = b.sleepers[:0]
+}

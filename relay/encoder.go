@@ -1,0 +1,85 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"time"
+
+	"zegorelay/relay/rtmp"
+)
+
+const (
+	// helloTimeout is how long a connection may take to say what it wants.
+	helloTimeout = 10 * time.Second
+
+	// writeTimeout is how long an encoder may take to read our few answers.
+	writeTimeout = 10 * time.Second
+
+	// maxReason is what of a refusal's sentence encoders show whole.
+	maxReason = 200
+)
+
+// handle serves one connection from its handshake to its end. When ctx ends the
+// connection is closed; what its stream still has to deliver has until life
+// ends.
+func (s *Server) handle(ctx, life context.Context, nc net.Conn) {
+	log := s.o.Log.With().Str(logRemote, nc.RemoteAddr().String()).Logger()
+	hello, done := context.WithTimeoutCause(ctx, helloTimeout, errSlowHello)
+	session, err := rtmp.Accept(hello, nc, s.o.Limits, rtmp.Timeouts{Read: s.o.PublisherTimeout, Write: writeTimeout})
+	done()
+	if err != nil {
+		// Port scanners and health checks come here: not a word above debug.
+		log.Debug().Err(err).Msg("connection ended before it published")
+		return
+	}
+	stream, err := s.admit(ctx, life, session)
+	var refused *refusal
+	switch {
+	case errors.As(err, &refused):
+		log.Warn().Str(logReason, refused.reason).Str(logClient, cut(session.Client, maxReason)).Msg("publish refused")
+		session.Refuse(refused.code, cut(refused.reason, maxReason))
+		return
+	case err != nil:
+		return
+	}
+	reason := s.ingest(ctx, stream, session)
+	stream.log.Info().Str(logReason, reason.Error()).Msg("encoder gone")
+	stream.end()
+}
+
+var errSlowHello = errors.New("it didn't say what it wants in time")
+
+// ingest reads an encoder's messages into its stream. It returns why the
+// encoder is gone.
+func (s *Server) ingest(ctx context.Context, stream *Stream, session *rtmp.Session) error {
+	defer context.AfterFunc(ctx, func() { _ = session.Close() })()
+	if err := session.Start(); err != nil {
+		return err
+	}
+	stream.log.Info().Str(logRemote, stream.remote).Str(logClient, cut(session.Client, maxReason)).
+		Msg("encoder publishes")
+	for {
+		m, err := session.Read()
+		switch {
+		case err == nil:
+			stream.append(m)
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return errSilent
+		default:
+			return err
+		}
+	}
+}
+
+var errSilent = errors.New("the encoder was silent for too long")
+
+func cut(s string, most int) string {
+	if len(s) > most {
+		return s[:most-len("…")] + "…"
+	}
+	return s
+}

@@ -1,0 +1,127 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+)
+
+// errDrained says that a follower has read all there ever will be. It is not
+// io.EOF, which a lost node's error may wrap.
+var errDrained = errors.New("the backlog is drained")
+
+// follower reads a backlog from a starting point on. What it reads makes a
+// complete session: headers first, then from a keyframe on without a gap; over
+// a gap, the headers that changed in it and on from the next keyframe.
+//
+// A follower is for one goroutine.
+type follower struct {
+	b     *backlog
+	next  uint64  // sequence number of the next message
+	lost  bool    // next is not where the last read ended: a start is needed
+	given headers // what the reader has been given
+	woken chan struct{}
+
+	dropped uint64 // messages that were gone before they were read
+}
+
+// follow returns a follower that begins at the last starting point at or
+// before the first message that the node has not received.
+func (b *backlog) follow() *follower {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f := &follower{b: b, next: b.received, lost: true, woken: make(chan struct{}, 1)}
+	if start, ok := b.startAtOrBefore(b.received); ok {
+		f.next = start
+	}
+	return f
+}
+
+// read appends to dst what is there to be read: at most cap(dst) messages and
+// about maxBytes, and blocks until there is something. It returns dst as it is
+// when tick fires, errDrained at the end, or why ctx ended. The sequence number
+// behind the last message read is f.next.
+func (f *follower) read(ctx context.Context, tick <-chan time.Time, dst []entry, maxBytes int) ([]entry, error) {
+	for {
+		got, asleep, err := f.take(dst, maxBytes)
+		if !asleep {
+			return got, err
+		}
+		select {
+		case <-f.woken:
+		case <-tick:
+			f.rise()
+			return dst, nil
+		case <-ctx.Done():
+			f.rise()
+			return dst, context.Cause(ctx)
+		}
+	}
+}
+
+// take is read without waiting: asleep says that the next append will wake f.
+func (f *follower) take(dst []entry, maxBytes int) (got []entry, asleep bool, err error) {
+	b := f.b
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if f.next < b.first {
+		f.skipTo(b.first)
+	}
+	if f.lost {
+		dst = f.recover(dst)
+	}
+	for size := 0; !f.lost && f.next < b.end() && len(dst) < cap(dst) && size < maxBytes; f.next++ {
+		e := *b.at(f.next)
+		f.given.apply(e)
+		dst = append(dst, e)
+		size += len(e.Payload)
+	}
+	switch {
+	case len(dst) > 0:
+		return dst, false, nil
+	case b.closed:
+		return dst, false, errDrained
+	}
+	b.sleepers = append(b.sleepers, f)
+	return dst, true, nil
+}
+
+// rise undoes falling asleep.
+func (f *follower) rise() {
+	f.b.mu.Lock()
+	defer f.b.mu.Unlock()
+	if i := slices.Index(f.b.sleepers, f); i >= 0 {
+		f.b.sleepers = slices.Delete(f.b.sleepers, i, i+1)
+		return
+	}
+	<-f.woken // it was woken in the meantime
+}
+
+// recover moves f to the next starting point, if there is one yet, and appends
+// the headers that the reader lacks there.
+func (f *follower) recover(dst []entry) []entry {
+	start, ok := f.b.startAtOrAfter(f.next)
+	if !ok {
+		f.skipTo(f.b.end())
+		return dst
+	}
+	f.skipTo(start)
+	f.lost = false
+	for _, h := range f.b.headersAt(start) {
+		if f.given.apply(h) {
+			h.Timestamp = f.b.at(start).Timestamp
+			dst = append(dst, h)
+		}
+	}
+	return dst
+}
+
+// skipTo leaves out the messages before seq. What came before the stream's
+// first starting point was never of use to anybody and is not counted.
+func (f *follower) skipTo(seq uint64) {
+	if f.b.begun && seq > f.b.origin {
+		f.dropped += seq - max(f.next, f.b.origin)
+	}
+	f.next, f.lost = seq, true
+}

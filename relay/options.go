@@ -1,0 +1,66 @@
+package relay
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"zegorelay/dispatch"
+	"zegorelay/relay/rtmp"
+)
+
+// DispatchFunc asks which nodes a stream goes to. Its errors carry a verdict.
+type DispatchFunc func(ctx context.Context, streamID string, d dispatch.Direction) (dispatch.Answer, error)
+
+// Options tune a Server. Dispatch is required; any other zero field means the
+// default in brackets.
+type Options struct {
+	Dispatch DispatchFunc
+	Dial     rtmp.DialFunc  // opens connections to nodes [net.Dialer]
+	Log      zerolog.Logger // [silent]
+	Limits   rtmp.Limits    // what one peer may make us hold
+
+	App      string // RTMP application that encoders publish to [live]
+	StreamID string // template with {app} and {key} [{key}]
+
+	ConnectTimeout   time.Duration // node: from dial to Publish.Start [5s]
+	StallTimeout     time.Duration // node: no progress with data under way [5s]
+	PublisherTimeout time.Duration // encoder: silence [15s]
+	DrainTimeout     time.Duration // what is accepted may take this long to reach a node after the encoder's end [10s]
+	RetryMin         time.Duration // ceiling of the first wait for another node [200ms]
+	RetryMax         time.Duration // ceiling of the longest [15s]
+
+	Backlog      time.Duration // age up to which undelivered media is kept [10s]
+	BacklogBytes int           // bytes of it, for one stream [64 MiB]
+
+	MaxStreams     int // streams at a time [1000]
+	MaxConnections int // encoder connections at a time [4000]
+}
+
+func (o Options) withDefaults() Options {
+	if o.Dial == nil {
+		o.Dial = new(net.Dialer).DialContext
+	}
+	setDefault(&o.App, "live")
+	setDefault(&o.StreamID, "{key}")
+	setDefault(&o.ConnectTimeout, 5*time.Second)
+	setDefault(&o.StallTimeout, 5*time.Second)
+	setDefault(&o.PublisherTimeout, 15*time.Second)
+	setDefault(&o.DrainTimeout, 10*time.Second)
+	setDefault(&o.RetryMin, 200*time.Millisecond)
+	setDefault(&o.RetryMax, 15*time.Second)
+	setDefault(&o.Backlog, 10*time.Second)
+	setDefault(&o.BacklogBytes, 64<<20)
+	setDefault(&o.MaxStreams, 1000)
+	setDefault(&o.MaxConnections, 4000)
+	return o
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

@@ -1,0 +1,101 @@
+package relay
+
+import "time"
+
+// State is where a stream's code is.
+type State string
+
+// States of a stream on its way up.
+const (
+	Idle        State = "idle"
+	Dispatching State = "dispatching" // asking ZEGO for a node
+	Connecting  State = "connecting"  // dial to Publish.Start
+	Publishing  State = "publishing"
+	Waiting     State = "waiting"  // before the next dispatch
+	Draining    State = "draining" // the encoder is gone, the rest is on its way
+	Closed      State = "closed"
+)
+
+// Status is what is known of one stream at one moment. Counters count from the
+// encoder's publish on.
+type Status struct {
+	StreamID string
+	Remote   string    // the encoder's address
+	Since    time.Time // of the encoder's publish
+
+	State     State
+	StateFor  time.Duration // how long it has been in State
+	Node      string        // host:port of the node, where there is one
+	LastError string        // why the last node was lost or not had; empty while all is well
+	NextTry   time.Time     // while Waiting
+
+	BytesIn, MessagesIn   uint64
+	BytesOut, MessagesOut uint64 // to nodes, replays and repeated headers included
+	Replayed              uint64 // messages sent to one more node
+	Dropped               uint64 // messages given up to a bound of the backlog
+	Dispatches, Sessions  uint64
+
+	BacklogBytes int
+	BacklogAge   time.Duration
+}
+
+// phase is the part of a Status that changes as a whole.
+type phase struct {
+	state     State
+	since     time.Time
+	node      string
+	lastError string
+	nextTry   time.Time
+}
+
+// enter marks a new state.
+func (s *Stream) enter(state State, node string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now.state, s.now.since, s.now.node, s.now.nextTry = state, time.Now(), node, time.Time{}
+	if state == Publishing {
+		s.now.lastError = ""
+	}
+}
+
+// enterWaiting marks the wait after a loss.
+func (s *Stream) enterWaiting(lost *loss, nextTry time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = phase{
+		state:     Waiting,
+		since:     time.Now(),
+		node:      lost.node,
+		lastError: lost.what + ": " + lost.err.Error(),
+		nextTry:   nextTry,
+	}
+}
+
+// Status returns a snapshot. It doesn't wait for I/O.
+func (s *Stream) Status() Status {
+	s.mu.Lock()
+	now := s.now
+	s.mu.Unlock()
+	bytes, age := s.backlog.held(time.Now())
+	c := &s.counters
+	return Status{
+		StreamID:     s.id,
+		Remote:       s.remote,
+		Since:        s.since,
+		State:        now.state,
+		StateFor:     time.Since(now.since),
+		Node:         now.node,
+		LastError:    now.lastError,
+		NextTry:      now.nextTry,
+		BytesIn:      c.bytesIn.Load(),
+		MessagesIn:   c.messagesIn.Load(),
+		BytesOut:     c.bytesOut.Load(),
+		MessagesOut:  c.messagesOut.Load(),
+		Replayed:     c.replayed.Load(),
+		Dropped:      c.dropped.Load(),
+		Dispatches:   c.dispatches.Load(),
+		Sessions:     c.sessions.Load(),
+		BacklogBytes: bytes,
+		BacklogAge:   age,
+	}
+}
