@@ -1,5 +1,7 @@
 package relay
 
+import "time"
+
 // Keys of log fields. Operators search by them.
 const (
 	logStream  = "stream"
@@ -16,3 +18,6 @@ const (
 	logVerdict = "verdict"
 	logListen  = "listen"
 )
+
+// rounded makes a duration fit for a log line: "1.204s", not nanoseconds.
+func rounded(d time.Duration) time.Duration { return d.Round(time.Millisecond) }

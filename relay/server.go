@@ -77,7 +77,7 @@ func (s *Server) accept(ctx, life context.Context, ln net.Listener) error {
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accept: %w", err)
 		default:
-			s.o.Log.Warn().Err(err).Dur(logNextTry, wait).Msg("connection not accepted")
+			s.o.Log.Warn().Err(err).Stringer(logNextTry, rounded(wait)).Msg("connection not accepted")
 			select {
 			case <-time.After(wait):
 			case <-ctx.Done():

@@ -129,7 +129,7 @@ func (s *Stream) attempt(ctx context.Context) *loss {
 	begun := time.Now()
 	s.enter(Publishing, node.Host())
 	s.counters.sessions.Add(1)
-	s.log.Info().Str(logNode, node.Host()).Str(logRequest, answer.RequestID).Dur(logTook, answer.Took).
+	s.log.Info().Str(logNode, node.Host()).Str(logRequest, answer.RequestID).Stringer(logTook, rounded(answer.Took)).
 		Msg("node takes the stream")
 
 	err = guarded(func() error { return newUplink(s, node.Host(), upstream).run(ctx) })
@@ -227,13 +227,13 @@ func (s *Stream) logLoss(lost *loss, verdict dispatch.Verdict, tries int, delay 
 		event = s.log.Error()
 	}
 	if lost.node != "" {
-		event = event.Str(logNode, lost.node).Dur(logAfter, lost.lasted)
+		event = event.Str(logNode, lost.node).Stringer(logAfter, rounded(lost.lasted))
 	}
 	var z *dispatch.Error
 	if errors.As(lost.err, &z) {
 		event = event.Str(logVerdict, verdict.String()).Str(logAdvice, z.Advice())
 	}
-	event.Err(lost.err).Int(logTries, tries).Dur(logNextTry, delay).Msg(lost.what)
+	event.Err(lost.err).Int(logTries, tries).Stringer(logNextTry, rounded(delay)).Msg(lost.what)
 }
 
 func (s *Stream) logEnd() {
@@ -246,7 +246,7 @@ func (s *Stream) logEnd() {
 	if st.MessagesIn == 0 {
 		event = s.log.Debug()
 	}
-	event.Dur(logAfter, time.Since(s.since)).
+	event.Stringer(logAfter, rounded(time.Since(s.since))).
 		Uint64("messages", st.MessagesIn).Uint64("bytes", st.BytesIn).Uint64("sessions", st.Sessions).
 		Uint64("replayed", st.Replayed).Uint64("dropped", st.Dropped).
 		Msg("stream ended")

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/term"
+
+	"zegorelay/config"
+	"zegorelay/dispatch"
+	"zegorelay/relay"
+	"zegorelay/relay/admin"
+)
+
+// httpGrace is how long HTTP requests may go on after the relay has ended.
+const httpGrace = time.Second
+
+type runCommand struct{}
+
+// Run relays until ctx ends.
+func (runCommand) Run(ctx context.Context, t terminal) error {
+	cfg, err := config.Load()
+	if err != nil {
+		return err
+	}
+	log := newLogger(t.err, cfg)
+	log.Info().Str("version", version().String()).Uint32("app_id", cfg.AppID).Msg("zegorelay starts")
+	d, err := newDaemon(cfg, log)
+	if err != nil {
+		log.Error().Err(err).Msg("not started")
+		return err
+	}
+	log.Info().Str("server", d.publishURL()).Str("key", "a StreamId of your choice").
+		Msg("ready: give this server and a stream key to the encoder")
+	err = d.run(ctx)
+	log.Info().Err(err).Msg("zegorelay ends")
+	return err
+}
+
+// daemon is a configured relay with its listeners open.
+type daemon struct {
+	cfg      *config.Config
+	relay    *relay.Server
+	encoders net.Listener
+	admin    net.Listener // nil if it is off
+	log      zerolog.Logger
+}
+
+// newDaemon connects the rooms of the house and opens its doors.
+func newDaemon(cfg *config.Config, log zerolog.Logger) (*daemon, error) {
+	zego := dispatch.NewZego(dispatch.Options{
+		AppID:     cfg.AppID,
+		Signer:    dispatch.NewSigner(cfg.AppID, cfg.ServerSecret.Reveal()),
+		Endpoints: cfg.APIURL,
+		Timeout:   cfg.DispatchTimeout,
+		Rate:      cfg.DispatchRate,
+	})
+	nodes := net.Dialer{Control: dispatch.NodePolicy{Allow: cfg.NodeAllow}.Control}
+	server := relay.New(relay.Options{
+		Dispatch:         zego.Dispatch,
+		Dial:             nodes.DialContext,
+		Log:              log,
+		App:              cfg.App,
+		StreamID:         cfg.StreamID,
+		ConnectTimeout:   cfg.ConnectTimeout,
+		StallTimeout:     cfg.StallTimeout,
+		PublisherTimeout: cfg.PublisherTimeout,
+		DrainTimeout:     cfg.ShutdownTimeout,
+		RetryMin:         cfg.RetryMin,
+		RetryMax:         cfg.RetryMax,
+		Backlog:          cfg.Backlog,
+		BacklogBytes:     int(cfg.BacklogBytes),
+		MaxStreams:       cfg.MaxStreams,
+		MaxConnections:   cfg.MaxConnections,
+	})
+	d := &daemon{cfg: cfg, relay: server, log: log}
+	var err error
+	if d.encoders, err = net.Listen("tcp", cfg.RTMPListen); err != nil {
+		return nil, fmt.Errorf("ZEGORELAY_RTMP_LISTEN: %w", err)
+	}
+	if cfg.HTTPListen == "" {
+		return d, nil
+	}
+	if d.admin, err = net.Listen("tcp", cfg.HTTPListen); err != nil {
+		return nil, errors.Join(fmt.Errorf("ZEGORELAY_HTTP_LISTEN: %w", err), d.encoders.Close())
+	}
+	return d, nil
+}
+
+// run serves until ctx ends and then drains. Everything it started has ended
+// when it returns.
+func (d *daemon) run(ctx context.Context) error {
+	work, ctx := errgroup.WithContext(ctx)
+	web := admin.NewServer()
+	if d.admin != nil {
+		d.log.Info().Stringer("listen", d.admin.Addr()).Msg("listening for HTTP")
+		work.Go(func() error {
+			if err := web.Serve(d.admin); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("HTTP: %w", err)
+			}
+			return nil
+		})
+	}
+	work.Go(func() error {
+		err := d.relay.Run(ctx, d.encoders)
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), httpGrace)
+		defer cancel()
+		return errors.Join(err, web.Shutdown(grace))
+	})
+	return work.Wait()
+}
+
+// publishURL is what goes into the server field of an encoder.
+func (d *daemon) publishURL() string {
+	host, port, _ := net.SplitHostPort(d.encoders.Addr().String())
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "HOST"
+		if name, err := os.Hostname(); err == nil {
+			host = name
+		}
+	}
+	return "rtmp://" + net.JoinHostPort(host, port) + "/" + d.cfg.App
+}
+
+// newLogger logs to w: lines for people on a terminal, else JSON.
+func newLogger(w io.Writer, cfg *config.Config) zerolog.Logger {
+	format := cfg.LogFormat
+	if f, ok := w.(*os.File); format == "auto" && ok && term.IsTerminal(int(f.Fd())) {
+		format = "console"
+	}
+	if format == "console" {
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly}
+	}
+	return zerolog.New(w).Level(cfg.LogLevel).With().Timestamp().Logger()
+}

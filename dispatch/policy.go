@@ -1,0 +1,49 @@
+package dispatch
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"syscall"
+)
+
+// NodePolicy says which addresses a node may have. ZEGO's answer is a claim
+// like any other: without a policy it could point into our own network.
+type NodePolicy struct {
+	// Allow names what is not a public unicast address and may be dialled all
+	// the same.
+	Allow []netip.Prefix
+}
+
+// reserved are the networks that hold no public unicast address and that
+// net/netip has no method for (IANA special-purpose address registries).
+func reserved() []netip.Prefix {
+	var all []netip.Prefix
+	for _, p := range []string{
+		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24",
+		"203.0.113.0/24", "240.0.0.0/4", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23",
+		"2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16",
+	} {
+		all = append(all, netip.MustParsePrefix(p))
+	}
+	return all
+}
+
+// Control is for net.Dialer: it sees the address after the name was resolved,
+// right before the connect.
+func (p NodePolicy) Control(_, address string, _ syscall.RawConn) error {
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("node address: %w", err)
+	}
+	addr := ap.Addr().Unmap().WithZone("")
+	contains := func(n netip.Prefix) bool { return n.Contains(addr) }
+	if slices.ContainsFunc(p.Allow, contains) {
+		return nil
+	}
+	public := addr.IsGlobalUnicast() && !addr.IsPrivate() && !slices.ContainsFunc(reserved(), contains)
+	if !public {
+		return fmt.Errorf("node address %s is not public: allow it with ZEGORELAY_NODE_ALLOW if it is right", addr)
+	}
+	return nil
+}
