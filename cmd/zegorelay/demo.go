@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"net/url"
 	"sync"
@@ -16,8 +16,6 @@ import (
 	"zegorelay/cmd/zegorelay/testcard"
 	"zegorelay/config"
 	"zegorelay/dispatch/zegosim"
-	"zegorelay/relay"
-	"zegorelay/relay/rtmp"
 )
 
 const (
@@ -201,7 +199,7 @@ func (d *demo) note() {
 			d.dropped = s.Dropped
 		}
 		fmt.Fprintf(d.out, "%s  %-12s %-12s node %-21s in %5d kbit/s  out %5d kbit/s  lost %s  re-dispatches %d\n",
-			d.clock(), s.StreamID, s.State, cmpOr(s.Node, "–"),
+			d.clock(), s.StreamID, s.State, cmp.Or(s.Node, "–"),
 			kbits(s.BytesIn-before.in), kbits(s.BytesOut-before.out), lost, s.Dispatches-min(s.Dispatches, 1))
 	}
 	d.before = now

@@ -57,7 +57,6 @@ type daemon struct {
 // newDaemon connects the rooms of the house and opens its doors.
 func newDaemon(cfg *config.Config, log zerolog.Logger) (*daemon, error) {
 	zego := dispatch.NewZego(dispatch.Options{
-		AppID:     cfg.AppID,
 		Signer:    dispatch.NewSigner(cfg.AppID, cfg.ServerSecret.Reveal()),
 		Endpoints: cfg.APIURL,
 		Timeout:   cfg.DispatchTimeout,

@@ -22,8 +22,9 @@ import (
 //go:embed clip.flv
 var clip []byte
 
-// Length is how long the clip lasts before it begins again.
-const Length = 15 * time.Second
+// Length is how long the clip lasts before it begins again: a whole number of
+// frames of picture and of sound.
+const Length = 16 * time.Second
 
 // writeTimeout is how long the far side may take to read.
 const writeTimeout = 10 * time.Second
@@ -116,6 +117,8 @@ func load() ([]rtmp.Message, error) {
 			return nil, err
 		case m.Type == rtmp.TypeData:
 			m.Payload = rtmp.SetDataFrame(m.Payload)
+		case time.Duration(m.Timestamp)*time.Millisecond >= Length:
+			continue // the encoder's last, half-empty sound frame
 		}
 		messages = append(messages, m)
 	}

@@ -1,0 +1,124 @@
+// Package config says what the operator asked for: the environment, read once,
+// checked whole, and turned into values that the rest of the program can use as
+// they are.
+//
+// To add a variable: a field in raw with its default and meaning, a field in
+// Config, and a line in read that parses the one into the other.
+package config
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Config is a valid configuration.
+type Config struct {
+	AppID        uint32
+	ServerSecret Secret
+
+	APIURL          []*url.URL // in order of preference
+	DispatchRate    float64    // requests a second, for the process
+	DispatchTimeout time.Duration
+	NodeAllow       []netip.Prefix // non-public node addresses to accept
+
+	RTMPListen string
+	HTTPListen string // empty: off
+	App        string // RTMP application
+	StreamID   string // template with {app} and {key}
+
+	PublisherTimeout time.Duration
+	Backlog          time.Duration
+	BacklogBytes     int64
+	ConnectTimeout   time.Duration
+	StallTimeout     time.Duration
+	RetryMin         time.Duration
+	RetryMax         time.Duration
+	MaxStreams       int
+	MaxConnections   int
+	ShutdownTimeout  time.Duration
+
+	LogLevel  zerolog.Level
+	LogFormat string // auto, console or json
+
+	raw raw // as it was given, for Print
+}
+
+// raw is the environment as envconfig reads it. All of it is text: envconfig
+// stops at the first value that it can't parse, and quotes it, which would show
+// one problem at a time and a secret in the open. (APIUrl is spelt so that
+// envconfig finds its two words.)
+type raw struct {
+	AppID            string `split_words:"true" desc:"AppID of the ZEGO project (required)"`
+	ServerSecret     string `split_words:"true" desc:"its ServerSecret (required, here or in a file)"`
+	ServerSecretFile string `split_words:"true" desc:"file that holds the ServerSecret; systemd's credential server-secret comes first"`
+	APIUrl           string `split_words:"true" default:"https://rtc-api.zego.im/" desc:"API endpoints, comma list in order of preference"`
+	DispatchRate     string `split_words:"true" default:"10" desc:"API requests a second, for the process (ZEGO: 40 per AppID)"`
+	DispatchTimeout  string `split_words:"true" default:"5s" desc:"one API request, whole"`
+	NodeAllow        string `split_words:"true" desc:"non-public node addresses to accept, comma list of CIDRs"`
+	RTMPListen       string `split_words:"true" default:":1935" desc:"address for encoders"`
+	HTTPListen       string `split_words:"true" default:"127.0.0.1:8935" desc:"loopback address for health checks, or off"`
+	App              string `default:"live" desc:"RTMP application that encoders publish to"`
+	StreamID         string `split_words:"true" default:"{key}" desc:"StreamId of a stream key: a template with {app} and {key}"`
+	PublisherTimeout string `split_words:"true" default:"15s" desc:"silence after which an encoder is given up"`
+	Backlog          string `default:"10s" desc:"age up to which undelivered media is kept"`
+	BacklogBytes     string `split_words:"true" default:"64MiB" desc:"bytes of it, for one stream"`
+	ConnectTimeout   string `split_words:"true" default:"5s" desc:"node: from dial to Publish.Start"`
+	StallTimeout     string `split_words:"true" default:"5s" desc:"node: no progress with data under way"`
+	RetryMin         string `split_words:"true" default:"200ms" desc:"longest first wait for another node"`
+	RetryMax         string `split_words:"true" default:"15s" desc:"longest wait for another node"`
+	MaxStreams       string `split_words:"true" default:"1000" desc:"streams at a time"`
+	MaxConnections   string `split_words:"true" default:"4000" desc:"encoder connections at a time"`
+	ShutdownTimeout  string `split_words:"true" default:"10s" desc:"time to deliver the rest after an encoder's end or SIGTERM"`
+	LogLevel         string `split_words:"true" default:"info" desc:"trace, debug, info, warn or error"`
+	LogFormat        string `split_words:"true" default:"auto" desc:"console, json, or auto: console on a terminal"`
+}
+
+// read parses every value; what is wrong goes to p.
+func (c *Config) read(p *parser) {
+	r := c.raw
+	c.AppID = p.appID("APP_ID", r.AppID)
+	c.ServerSecret = p.secret("SERVER_SECRET", r.ServerSecret, r.ServerSecretFile)
+	c.APIURL = p.urls("API_URL", r.APIUrl)
+	c.DispatchRate = p.float("DISPATCH_RATE", r.DispatchRate, 0.1, 40)
+	c.DispatchTimeout = p.duration("DISPATCH_TIMEOUT", r.DispatchTimeout, 100*time.Millisecond, time.Minute)
+	c.NodeAllow = p.prefixes("NODE_ALLOW", r.NodeAllow)
+	c.RTMPListen = p.address("RTMP_LISTEN", r.RTMPListen)
+	c.HTTPListen = p.loopback("HTTP_LISTEN", r.HTTPListen)
+	c.App = p.app("APP", r.App)
+	c.StreamID = p.template("STREAM_ID", r.StreamID)
+	c.PublisherTimeout = p.duration("PUBLISHER_TIMEOUT", r.PublisherTimeout, time.Second, time.Hour)
+	c.Backlog = p.duration("BACKLOG", r.Backlog, time.Second, 10*time.Minute)
+	c.BacklogBytes = p.size("BACKLOG_BYTES", r.BacklogBytes, 1<<20, 16<<30)
+	c.ConnectTimeout = p.duration("CONNECT_TIMEOUT", r.ConnectTimeout, 100*time.Millisecond, time.Minute)
+	c.StallTimeout = p.duration("STALL_TIMEOUT", r.StallTimeout, 500*time.Millisecond, time.Minute)
+	c.RetryMin = p.duration("RETRY_MIN", r.RetryMin, time.Millisecond, time.Minute)
+	c.RetryMax = p.duration("RETRY_MAX", r.RetryMax, time.Millisecond, time.Hour)
+	c.MaxStreams = int(p.integer("MAX_STREAMS", r.MaxStreams, 1, 1_000_000))
+	c.MaxConnections = int(p.integer("MAX_CONNECTIONS", r.MaxConnections, 1, 1_000_000))
+	c.ShutdownTimeout = p.duration("SHUTDOWN_TIMEOUT", r.ShutdownTimeout, 100*time.Millisecond, 10*time.Minute)
+	c.LogLevel = p.level("LOG_LEVEL", r.LogLevel)
+	c.LogFormat = p.oneOf("LOG_FORMAT", r.LogFormat, "auto", "console", "json")
+	if c.RetryMin > c.RetryMax {
+		p.problem("RETRY_MIN", fmt.Sprintf("is %v, longer than RETRY_MAX, %v", c.RetryMin, c.RetryMax), "make it shorter")
+	}
+}
+
+// Print writes a line for every variable with the value in force. Secrets are
+// masked.
+func (c *Config) Print(w io.Writer) error {
+	for _, v := range variables(&c.raw) {
+		value := v.value
+		if v.Name == prefix+"SERVER_SECRET" {
+			value = c.ServerSecret.Masked()
+		}
+		if _, err := fmt.Fprintf(w, "%s=%s\n", v.Name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// parser turns text into values. What is wrong it notes and goes on; the value
+// is then of no use.
+type parser struct {
+	problems Problems
+}
+
+func (p *parser) problem(name, what, do string) { p.problems.add(prefix+name, what, do) }
+
+func (p *parser) appID(name, text string) uint32 {
+	if text == "" {
+		p.problem(name, "is not set", "copy the AppID of your project from ZEGO's console")
+		return 0
+	}
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil || n == 0 {
+		p.problem(name, fmt.Sprintf("is %q, not an AppID", text), "copy the number from ZEGO's console")
+	}
+	return uint32(n)
+}
+
+func (p *parser) duration(name, text string, least, most time.Duration) time.Duration {
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		p.problem(name, fmt.Sprintf("is %q, not a duration", text), "write it like 500ms, 10s or 2m")
+	case d < least || d > most:
+		p.problem(name, fmt.Sprintf("is %v", d), fmt.Sprintf("use %v to %v", least, most))
+	}
+	return d
+}
+
+func (p *parser) integer(name, text string, least, most int64) int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < least || n > most {
+		p.problem(name, fmt.Sprintf("is %q", text), fmt.Sprintf("use a whole number from %d to %d", least, most))
+	}
+	return n
+}
+
+func (p *parser) float(name, text string, least, most float64) float64 {
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(f) || f < least || f > most {
+		p.problem(name, fmt.Sprintf("is %q", text), fmt.Sprintf("use a number from %v to %v", least, most))
+	}
+	return f
+}
+
+// size reads 64MiB, 512KiB, 1GiB, their decimal kin MB, KB, GB, and plain bytes.
+func (p *parser) size(name, text string, least, most int64) int64 {
+	units := []struct {
+		suffix string
+		bytes  int64
+	}{
+		{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
+		{"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}, {"B", 1}, {"", 1},
+	}
+	number, unit := text, int64(1)
+	for _, u := range units {
+		if n, ok := strings.CutSuffix(text, u.suffix); ok {
+			number, unit = strings.TrimSpace(n), u.bytes
+			break
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	switch {
+	case err != nil:
+		p.problem(name, fmt.Sprintf("is %q, not a size", text), "write it like 64MiB")
+		return 0
+	case n < 0 || n > most/unit || n*unit < least:
+		p.problem(name, "is "+text, fmt.Sprintf("use %d to %d bytes", least, most))
+	}
+	return n * unit
+}
+
+func (p *parser) oneOf(name, text string, words ...string) string {
+	if !slices.Contains(words, text) {
+		p.problem(name, fmt.Sprintf("is %q", text), "use one of "+strings.Join(words, ", "))
+	}
+	return text
+}
+
+func (p *parser) level(name, text string) zerolog.Level {
+	p.oneOf(name, text, "trace", "debug", "info", "warn", "error")
+	level, _ := zerolog.ParseLevel(text)
+	return level
+}
+
+// urls reads endpoints of the API. The signed query must not be readable on the
+// way, so http is for a stand-in on this machine only.
+func (p *parser) urls(name, text string) []*url.URL {
+	var all []*url.URL
+	items := list(text)
+	if len(items) == 0 {
+		p.problem(name, "names no endpoint", "leave it out for ZEGO's own")
+	}
+	for _, item := range items {
+		u, err := url.Parse(item)
+		switch {
+		case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+			p.problem(name, "has an entry that is no URL", "write it like https://rtc-api.zego.im/")
+			continue
+		case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+			p.problem(name, "has an entry with more than a host and a path", "write it like https://rtc-api.zego.im/")
+			continue
+		case u.Scheme == "http" && !isLoopback(u.Hostname()):
+			p.problem(name, "has an http URL, which anybody on the way can read", "use https")
+			continue
+		}
+		if u.Path == "" {
+			u.Path = "/"
+		}
+		all = append(all, u)
+	}
+	return all
+}
+
+func (p *parser) prefixes(name, text string) []netip.Prefix {
+	var all []netip.Prefix
+	for _, item := range list(text) {
+		network, err := netip.ParsePrefix(item)
+		if err != nil {
+			addr, addrErr := netip.ParseAddr(item)
+			if addrErr != nil {
+				p.problem(name, fmt.Sprintf("has %q, not a network", item), "write it like 10.1.0.0/16")
+				continue
+			}
+			network = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		all = append(all, network.Masked())
+	}
+	return all
+}
+
+func (p *parser) address(name, text string) string {
+	_, port, err := net.SplitHostPort(text)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		p.problem(name, fmt.Sprintf("is %q, not an address to listen on", text), "write it like :1935 or 10.1.2.3:1935")
+	}
+	return text
+}
+
+// loopback reads an address of this machine only: what is served there has no
+// other protection yet.
+func (p *parser) loopback(name, text string) string {
+	if text == "off" {
+		return ""
+	}
+	before := len(p.problems)
+	p.address(name, text)
+	if host, _, err := net.SplitHostPort(text); len(p.problems) == before && err == nil && !isLoopback(host) {
+		p.problem(name, fmt.Sprintf("is %q, which others can reach", text), "use 127.0.0.1 and a port, or off")
+	}
+	return text
+}
+
+func (p *parser) app(name, text string) string {
+	if !regexp.MustCompile(`^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$`).MatchString(text) {
+		p.problem(name, fmt.Sprintf("is %q", text), "use letters, digits, dots, - and _, with slashes only in between")
+	}
+	return text
+}
+
+func (p *parser) template(name, text string) string {
+	literal := strings.NewReplacer("{app}", "", "{key}", "").Replace(text)
+	switch {
+	case !strings.Contains(text, "{key}"):
+		p.problem(name, fmt.Sprintf("is %q, one StreamId for all keys", text), "put {key} into it")
+	case !regexp.MustCompile(`^[A-Za-z0-9_-]*$`).MatchString(literal):
+		p.problem(name, fmt.Sprintf("is %q", text), "use letters, digits, - and _ beside {app} and {key}")
+	}
+	return text
+}
+
+// list splits at commas and drops blanks.
+func list(text string) []string {
+	var items []string
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
