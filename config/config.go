@@ -83,6 +83,7 @@ func (c *Config) read(p *parser) {
 	r := c.raw
 	c.AppID = p.appID("APP_ID", r.AppID)
 	c.ServerSecret = p.secret("SERVER_SECRET", r.ServerSecret, r.ServerSecretFile)
+	c.raw.ServerSecret = "" // from here on only a Secret holds it
 	c.APIURL = p.urls("API_URL", r.APIUrl)
 	c.DispatchRate = p.float("DISPATCH_RATE", r.DispatchRate, 0.1, 40)
 	c.DispatchTimeout = p.duration("DISPATCH_TIMEOUT", r.DispatchTimeout, 100*time.Millisecond, time.Minute)

@@ -15,6 +15,7 @@ const secretLength = 32
 // that was named, else from the variable.
 func (p *parser) secret(name, text, file string) Secret {
 	where := prefix + name
+	before := len(p.problems)
 	if credential, ok := systemdCredential(); ok {
 		where, file = credential, credential
 		text = p.secretFile(credential, false)
@@ -23,6 +24,7 @@ func (p *parser) secret(name, text, file string) Secret {
 		text = p.secretFile(file, true)
 	}
 	switch {
+	case len(p.problems) > before:
 	case text == "" && file != "":
 		p.problems.add(where, "holds no ServerSecret", "copy it from ZEGO's console")
 	case text == "":

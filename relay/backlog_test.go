@@ -193,7 +193,7 @@ func TestBacklogBoundByAge(t *testing.T) {
 		for n := 0; n < 1000; n += 5 { // a GOP a second
 			for _, m := range gop(n) {
 				b.append(m, time.Now())
-				time.Sleep(200 * time.Millisecond)
+				<-time.After(200 * time.Millisecond)
 			}
 			if _, age := b.held(time.Now()); age > 10*time.Second+200*time.Millisecond {
 				t.Fatalf("the oldest message is %v old", age)

@@ -73,7 +73,7 @@ func (s *Server) accept(ctx, life context.Context, ln net.Listener) error {
 			wait = acceptWaitMin
 			s.wg.Go(func() { s.serve(ctx, life, nc) })
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // Run closed the listener
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accept: %w", err)
 		default:

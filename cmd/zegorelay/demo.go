@@ -39,7 +39,7 @@ type demoCommand struct {
 // the relay, and an encoder that must not notice.
 func (c demoCommand) Run(ctx context.Context, t terminal) error {
 	audit := zegosim.NewAudit()
-	sim, err := zegosim.Start(zegosim.Options{
+	sim, err := zegosim.Start(zegosim.Options{ //nolint:contextcheck // it lives until Close
 		AppID:   demoAppID,
 		Secret:  demoSecret,
 		Nodes:   demoNodes,
@@ -164,7 +164,7 @@ func (d *demo) watch(ctx context.Context, ended <-chan struct{}) {
 		case <-tick.C:
 			d.note()
 		case <-kill.C:
-			d.killNode()
+			d.killNode() //nolint:contextcheck // what a node serves ends with the node
 		case <-ended:
 			return
 		case <-ctx.Done():

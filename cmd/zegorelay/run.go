@@ -131,12 +131,10 @@ func (d *daemon) publishURL() string {
 
 // newLogger logs to w: lines for people on a terminal, else JSON.
 func newLogger(w io.Writer, cfg *config.Config) zerolog.Logger {
-	format := cfg.LogFormat
-	if f, ok := w.(*os.File); format == "auto" && ok && term.IsTerminal(int(f.Fd())) {
-		format = "console"
-	}
-	if format == "console" {
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly}
+	file, isFile := w.(*os.File)
+	isTerminal := isFile && term.IsTerminal(int(file.Fd()))
+	if cfg.LogFormat == "console" || cfg.LogFormat == "auto" && isTerminal {
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !isTerminal}
 	}
 	return zerolog.New(w).Level(cfg.LogLevel).With().Timestamp().Logger()
 }

@@ -14,14 +14,13 @@ import (
 // chunk builds one chunk by hand, so that the Reader is held against the
 // specification and not against our own Writer.
 type chunk struct {
-	format  byte
-	id      uint32
-	time    uint32 // timestamp or delta
-	length  int
-	typ     Type
-	stream  uint32
-	noRepit bool // leave the extended timestamp out of a fmt 3
-	data    []byte
+	format byte
+	id     uint32
+	time   uint32 // timestamp or delta
+	length int
+	typ    Type
+	stream uint32
+	data   []byte
 }
 
 func (c chunk) bytes() []byte {
@@ -43,7 +42,7 @@ func (c chunk) bytes() []byte {
 	if c.format == 0 {
 		b = binary.LittleEndian.AppendUint32(b, c.stream)
 	}
-	if c.time >= 0xFFFFFF && !(c.format == 3 && c.noRepit) {
+	if c.time >= 0xFFFFFF {
 		b = binary.BigEndian.AppendUint32(b, c.time)
 	}
 	return append(b, c.data...)

@@ -1,7 +1,6 @@
 package rtmp
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -31,7 +30,7 @@ func (w *FLVWriter) Write(m Message) error {
 	}
 	payload := m.Payload
 	if m.Type == TypeData {
-		payload = bytes.TrimPrefix(payload, amfSetDataFrame)
+		payload = withoutSetDataFrame(payload)
 	}
 	h := w.header[:0]
 	h = append(h, byte(m.Type))

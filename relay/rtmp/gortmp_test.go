@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
 	"testing"
 
 	"github.com/sirupsen/logrus"
@@ -78,7 +77,6 @@ func TestGoRTMPClientPublishesToUs(t *testing.T) {
 // witness is a go-rtmp server's handler that keeps what it is given.
 type witness struct {
 	gortmp.DefaultHandler
-	mu       sync.Mutex
 	app      string
 	name     string
 	media    []Message

@@ -1,7 +1,5 @@
 package rtmp
 
-import "bytes"
-
 // Kind is what a media message is to somebody who joins the stream late.
 type Kind uint8
 
@@ -164,22 +162,34 @@ func skipModEx(p []byte) (packet byte, rest []byte, ok bool) {
 }
 
 // The names in a metadata message as AMF0 strings.
-var (
-	amfSetDataFrame = []byte("\x02\x00\x0d@setDataFrame")
-	amfOnMetaData   = []byte("\x02\x00\x0aonMetaData")
+const (
+	amfSetDataFrame = "\x02\x00\x0d@setDataFrame"
+	amfOnMetaData   = "\x02\x00\x0aonMetaData"
 )
 
 func isMetadata(p []byte) bool {
 	if len(p) > 0 && p[0] == 0 {
 		p = p[1:] // AMF3-typed data messages begin with a zero byte
 	}
-	p = bytes.TrimPrefix(p, amfSetDataFrame)
-	return bytes.HasPrefix(p, amfOnMetaData)
+	return hasPrefix(withoutSetDataFrame(p), amfOnMetaData)
+}
+
+// withoutSetDataFrame is a data payload without the prefix that SetDataFrame
+// puts there.
+func withoutSetDataFrame(p []byte) []byte {
+	if hasPrefix(p, amfSetDataFrame) {
+		return p[len(amfSetDataFrame):]
+	}
+	return p
+}
+
+func hasPrefix(p []byte, prefix string) bool {
+	return len(p) >= len(prefix) && string(p[:len(prefix)]) == prefix
 }
 
 // SetDataFrame puts "@setDataFrame" in front of a data payload, which makes a
 // server take it for the stream's own (§7.1.2 names the message, not the
 // prefix: that is custom).
 func SetDataFrame(payload []byte) []byte {
-	return append(bytes.Clone(amfSetDataFrame), payload...)
+	return append([]byte(amfSetDataFrame), payload...)
 }

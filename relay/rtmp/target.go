@@ -26,17 +26,12 @@ func ParseTarget(rawURL string) (Target, error) {
 	if err != nil || u.Host == "" {
 		return Target{}, errors.New("RTMP URL: not a URL")
 	}
-	port := ""
-	switch u.Scheme {
-	case "rtmp":
-		port = "1935"
-	case "rtmps":
-		port = "443"
-	default:
+	if u.Scheme != "rtmp" && u.Scheme != "rtmps" {
 		return Target{}, errors.New("RTMP URL: the scheme is neither rtmp nor rtmps")
 	}
-	if u.Port() != "" {
-		port = u.Port()
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"rtmp": "1935", "rtmps": "443"}[u.Scheme]
 	}
 	path, query, hasQuery := strings.Cut(rawURL, "?")
 	tcURL, name, _ := cutLast(path, "/")

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"time"
 
 	"zegorelay/relay/rtmp"
@@ -48,7 +49,8 @@ func Publish(ctx context.Context, rawURL string, sent func(rtmp.Message)) error 
 	defer up.Close()
 	up.SetWriteTimeout(writeTimeout)
 	over := make(chan error, 1)
-	go func() { over <- up.Serve() }()
+	var listener sync.WaitGroup
+	listener.Go(func() { over <- up.Serve() })
 
 	err = play(ctx, messages, func(m rtmp.Message) error {
 		sent(m)
@@ -60,11 +62,10 @@ func Publish(ctx context.Context, rawURL string, sent func(rtmp.Message)) error 
 	}
 	if err != nil {
 		up.Close()
-		<-over
-		return fmt.Errorf("test card: %w", err)
+		err = fmt.Errorf("test card: %w", err)
 	}
-	<-over // the far side's close, or the deadline that Unpublish set
-	return nil
+	listener.Wait() // for the far side's close, or the deadline that Unpublish set
+	return err
 }
 
 // play sends the clip over and over until ctx or the session ends.

@@ -1,0 +1,32 @@
+.DEFAULT_GOAL := help
+.PHONY: help build demo test unit lint e2e clip image clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build ./zegorelay
+	CGO_ENABLED=0 go build -trimpath -o zegorelay ./cmd/zegorelay
+
+demo: ## Show the main job on this machine for 45 s
+	go run ./cmd/zegorelay demo --for 45s
+
+test: ## Run everything that CI runs; installs what it needs
+	./scripts/test
+
+unit: ## Run the quick tests with the race detector
+	go test -race ./...
+
+lint: ## Run the linters
+	./scripts/test lint
+
+e2e: ## Run the real binary against real encoders
+	./scripts/test e2e
+
+clip: ## Make the test card's clip again
+	./scripts/testclip
+
+image: ## Build the container image
+	docker build -t zegorelay .
+
+clean: ## Remove what was built
+	rm -rf zegorelay .tools
