@@ -46,8 +46,9 @@ func New(o Options) *Server {
 // started has ended when it returns. Its error is nil after a shutdown, else
 // why the listener failed.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
+	asked := ctx
+	ctx, stop := context.WithCancelCause(context.WithoutCancel(asked))
+	defer context.AfterFunc(asked, func() { stop(errShutdown) })()
 	// Streams outlive ctx by the drain timeout.
 	life, kill := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer kill(nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -24,7 +25,7 @@ const (
 	departEvery = 20 * time.Millisecond
 )
 
-var errStalled = errors.New("no progress: the node's end acknowledges nothing")
+var errStalled = errors.New("no progress: the node takes nothing")
 
 // uplink is one upstream session: it carries the backlog to a node and knows
 // what of it the node has received.
@@ -93,7 +94,9 @@ func (u *uplink) feed(ctx context.Context) error {
 			return err
 		}
 		if len(batch) > 0 {
-			if err := u.write(batch); err != nil {
+			if err := u.write(batch); errors.Is(err, os.ErrDeadlineExceeded) {
+				return errStalled
+			} else if err != nil {
 				return fmt.Errorf("write: %w", err)
 			}
 			if time.Since(u.settled) < settleEvery {

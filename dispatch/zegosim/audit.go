@@ -3,6 +3,7 @@ package zegosim
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"sync"
 
 	"zegorelay/relay/rtmp"
@@ -110,6 +111,7 @@ func (a *Audit) forget(n int) {
 	a.sent = append([]message(nil), a.sent[n:]...)
 	a.base += n
 	a.newest = max(a.newest, a.base)
+	maps.DeleteFunc(a.keys, func(_ digest, number int) bool { return number < a.base })
 }
 
 // Received notes the next message that a node got in a session.

@@ -17,6 +17,8 @@ const (
 
 	// helloTimeout is how long a connection may take to publish.
 	helloTimeout = 10 * time.Second
+
+	anyPort = "127.0.0.1:0"
 )
 
 // Node is a media node: an RTMP server that takes the streams it was named for.
@@ -31,7 +33,7 @@ type Node struct {
 }
 
 func newNode(s *Sim) *Node {
-	return &Node{sim: s, addr: "127.0.0.1:0", conns: make(map[net.Conn]bool)}
+	return &Node{sim: s, addr: anyPort, conns: make(map[net.Conn]bool)}
 }
 
 // Addr is the node's host:port.
@@ -84,7 +86,10 @@ func (n *Node) Revive() error {
 	if err != nil {
 		return fmt.Errorf("zegosim: node: %w", err)
 	}
-	n.ln, n.addr = ln, ln.Addr().String()
+	n.ln = ln
+	if n.addr == anyPort {
+		n.addr = ln.Addr().String()
+	}
 	n.sim.wg.Go(func() { n.accept(ln) })
 	return nil
 }

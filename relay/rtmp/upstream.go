@@ -3,7 +3,6 @@ package rtmp
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -242,16 +241,19 @@ func (u *Upstream) Flush() error {
 
 // Unpublish is the goodbye: FCUnpublish, deleteStream, and our side of the
 // connection closed. The node's answer, its close, ends Serve; if it doesn't
-// come soon, so does the read deadline that is set here.
+// come soon, so does the read deadline that is set here. Its error says that the
+// goodbye could not be sent.
 func (u *Upstream) Unpublish() error {
 	err := u.c.send(
 		commandMessage(0, "FCUnpublish", transactionPublish+1, nil, u.name),
 		commandMessage(0, "deleteStream", 0, nil, u.streamID),
 	)
+	// These two fail where the node was quicker to close: then all is said.
 	if half, ok := u.c.nc.(interface{ CloseWrite() error }); ok {
-		err = errors.Join(err, half.CloseWrite())
+		_ = half.CloseWrite()
 	}
-	return errors.Join(err, u.c.nc.SetReadDeadline(time.Now().Add(goodbyePatience)))
+	_ = u.c.nc.SetReadDeadline(time.Now().Add(goodbyePatience))
+	return err
 }
 
 // Close closes the connection. Blocked calls return.

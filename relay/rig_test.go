@@ -1,0 +1,291 @@
+package relay_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"path"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"zegorelay/dispatch"
+	"zegorelay/dispatch/zegosim"
+	"zegorelay/relay"
+	"zegorelay/relay/rtmp"
+)
+
+const (
+	appID  = 1234567890
+	secret = "00112233445566778899aabbccddeeff"
+
+	// patience is how long a test waits for what must come.
+	patience = 10 * time.Second
+)
+
+// rig is a whole relay on loopback: ZEGO's stand-in, the dispatcher, the server
+// and its log.
+type rig struct {
+	t     *testing.T
+	sim   *zegosim.Sim
+	audit *zegosim.Audit
+	addr  string
+	log   *logBuffer
+	srv   *relay.Server
+	stop  func() // ends the server as SIGTERM would, and waits for it
+}
+
+// setup is what a test wants otherwise than usual.
+type setup struct {
+	appID  uint32
+	secret string
+	api    string // URL of the API
+	linger time.Duration
+	tune   func(*relay.Options)
+}
+
+func newRig(t *testing.T, s setup) *rig {
+	t.Helper()
+	r := &rig{t: t, audit: zegosim.NewAudit(), log: &logBuffer{changed: make(chan struct{})}}
+	var err error
+	r.sim, err = zegosim.Start(zegosim.Options{AppID: appID, Secret: secret, Nodes: 2, Linger: s.linger,
+		Observe: func(e zegosim.Event) {
+			if e.Kind == zegosim.MessageReceived {
+				r.audit.Received(e.Session, e.Message)
+			}
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.sim.Close() })
+	if s.appID == 0 {
+		s.appID = appID
+	}
+	if s.secret == "" {
+		s.secret = secret
+	}
+	if s.api == "" {
+		s.api = r.sim.URL()
+	}
+	api, err := url.Parse(s.api)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zego := dispatch.NewZego(dispatch.Options{
+		Signer:    dispatch.NewSigner(s.appID, s.secret),
+		Endpoints: []*url.URL{api},
+		Timeout:   500 * time.Millisecond,
+		Rate:      1000,
+	})
+	policy := dispatch.NodePolicy{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	o := relay.Options{
+		Dispatch:       zego.Dispatch,
+		Dial:           (&net.Dialer{Control: policy.Control}).DialContext,
+		Log:            zerolog.New(r.log).Level(zerolog.DebugLevel),
+		ConnectTimeout: 500 * time.Millisecond,
+		StallTimeout:   800 * time.Millisecond,
+		RetryMin:       20 * time.Millisecond,
+		RetryMax:       100 * time.Millisecond,
+		DrainTimeout:   2 * time.Second,
+	}
+	if s.tune != nil {
+		s.tune(&o)
+	}
+	r.srv = relay.New(o)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.addr = ln.Addr().String()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.srv.Run(ctx, ln) }()
+	r.stop = sync.OnceFunc(func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("the server ended with %v", err)
+			}
+		case <-time.After(patience):
+			t.Error("the server doesn't end")
+		}
+	})
+	t.Cleanup(r.stop)
+	return r
+}
+
+// logBuffer keeps log lines and tells when one comes.
+type logBuffer struct {
+	mu      sync.Mutex
+	text    bytes.Buffer
+	changed chan struct{}
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.changed)
+	b.changed = make(chan struct{})
+	return b.text.Write(p)
+}
+
+// find returns the first line that has all parts.
+func (b *logBuffer) find(parts ...string) (line string, changed chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+lines:
+	for line := range strings.Lines(b.text.String()) {
+		for _, part := range parts {
+			if !strings.Contains(line, part) {
+				continue lines
+			}
+		}
+		return line, nil
+	}
+	return "", b.changed
+}
+
+// waitLog waits for a log line with all parts.
+func (r *rig) waitLog(parts ...string) {
+	r.t.Helper()
+	timeout := time.After(patience)
+	for {
+		line, changed := r.log.find(parts...)
+		if line != "" {
+			return
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			r.t.Fatalf("no log line with %q in\n%s", parts, r.log.text.String())
+		}
+	}
+}
+
+// waitFor waits until ok, which is asked again and again.
+func (r *rig) waitFor(what string, ok func() bool) {
+	r.t.Helper()
+	timeout := time.After(patience)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			r.t.Fatalf("in vain waited for: %s\nlog:\n%s", what, r.log.text.String())
+		}
+	}
+}
+
+// status is the state of the stream cam1.
+func (r *rig) status() relay.Status {
+	for _, s := range r.srv.Streams() {
+		if s.StreamID == "cam1" {
+			return s
+		}
+	}
+	return relay.Status{State: relay.Closed}
+}
+
+// killNode kills the node that cam1 is on.
+func (r *rig) killNode() *zegosim.Node {
+	r.t.Helper()
+	node := r.sim.NodeAt(r.status().Node)
+	if node == nil {
+		r.t.Fatalf("cam1 is on no node: %+v", r.status())
+	}
+	node.Kill()
+	return node
+}
+
+// dial publishes key and returns the encoder's session, or what the encoder
+// sees.
+func (r *rig) dial(key string) (*rtmp.Upstream, error) {
+	r.t.Helper()
+	app, name := "live", key
+	if dir, base := path.Split(key); dir != "" {
+		app, name = path.Join(app, dir), base
+	}
+	target := rtmp.Target{Addr: r.addr, TCURL: "rtmp://" + r.addr + "/" + app, App: app, Name: name}
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	defer cancel()
+	return rtmp.Dial(ctx, new(net.Dialer).DialContext, target, rtmp.Limits{})
+}
+
+// encoder is a made-up encoder: numbered frames at 50 a second, a keyframe
+// every second, as fast as it is told to.
+type encoder struct {
+	r    *rig
+	up   *rtmp.Upstream
+	over chan error // why its session ended
+	n    int
+	size int // bytes of a frame
+}
+
+func (r *rig) publish() *encoder {
+	r.t.Helper()
+	up, err := r.dial("cam1")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	e := &encoder{r: r, up: up, over: make(chan error, 1), size: 500}
+	go func() { e.over <- up.Serve() }()
+	r.t.Cleanup(func() { up.Close() })
+	e.send(rtmp.Message{Type: rtmp.TypeData, Payload: rtmp.SetDataFrame([]byte("\x02\x00\x0aonMetaData\x08\x00\x00\x00\x00\x00\x00\x09"))})
+	e.send(rtmp.Message{Type: rtmp.TypeVideo, Payload: []byte("\x17\x00\x00\x00\x00\x01\x42")})
+	e.send(rtmp.Message{Type: rtmp.TypeAudio, Payload: []byte("\xaf\x00\x12\x10")})
+	return e
+}
+
+func (e *encoder) send(m rtmp.Message) {
+	e.r.t.Helper()
+	e.r.audit.Sent(m)
+	e.up.Queue(m)
+	if err := e.up.Flush(); err != nil {
+		e.r.t.Fatalf("the encoder was disturbed: %v", err)
+	}
+}
+
+// frames sends n pairs of video and audio.
+func (e *encoder) frames(n int) {
+	e.r.t.Helper()
+	for range n {
+		head := "\x27\x01\x00\x00\x00"
+		if e.n%50 == 0 {
+			head = "\x17\x01\x00\x00\x00"
+		}
+		time := uint32(e.n * 20)
+		fill := bytes.Repeat([]byte{byte(e.n)}, e.size)
+		e.send(rtmp.Message{Type: rtmp.TypeVideo, Timestamp: time, Payload: fmt.Appendf([]byte(head), "%d %s", e.n, fill)})
+		e.send(rtmp.Message{Type: rtmp.TypeAudio, Timestamp: time, Payload: fmt.Appendf([]byte("\xaf\x01"), "%d", e.n)})
+		e.n++
+	}
+}
+
+// goodbye ends the stream in order and waits until the relay is done with it.
+func (e *encoder) goodbye() {
+	e.r.t.Helper()
+	if err := e.up.Unpublish(); err != nil {
+		e.r.t.Errorf("goodbye: %v", err)
+	}
+	e.r.waitLog(`"stream":"cam1"`, "stream ended")
+}
+
+// checkAll holds what arrived against what was sent.
+func (r *rig) checkAll() {
+	r.t.Helper()
+	report := r.audit.Report()
+	if report.Missing+report.Pending > 0 || report.Sent == 0 {
+		r.t.Errorf("of %d messages %d arrived", report.Sent, report.Arrived)
+	}
+	for _, v := range append(report.Violations, r.sim.Violations()...) {
+		r.t.Error(v)
+	}
+}
