@@ -338,7 +338,7 @@ func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { retu
 func TestBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		z := zegoAt(t, Options{Rate: 5, Transport: transportFunc(func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(good))}, nil
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(good))}, nil
 		})})
 		z.o.Endpoints = []*url.URL{{Scheme: "https", Host: "api.example", Path: "/"}}
 		begun := time.Now()
@@ -380,9 +380,9 @@ func TestNoErrorShowsASecret(t *testing.T) {
 		func(w http.ResponseWriter, r *http.Request) {
 			spy(w, r, func(s string) { fmt.Fprintf(w, `{"Code":0,"Message":%q,"Data":[%q]}`, s, "rtmp://u:"+s+"@h/a/b") })
 		},
-		func(w http.ResponseWriter, r *http.Request) { spy(w, r, func(s string) { http.Error(w, s, 500) }) },
+		func(w http.ResponseWriter, r *http.Request) { spy(w, r, func(s string) { http.Error(w, s, http.StatusInternalServerError) }) },
 		func(w http.ResponseWriter, r *http.Request) {
-			spy(w, r, func(string) { http.Redirect(w, r, "http://elsewhere.example/?"+r.URL.RawQuery, 302) })
+			spy(w, r, func(string) { http.Redirect(w, r, "http://elsewhere.example/?"+r.URL.RawQuery, http.StatusFound) })
 		},
 		func(w http.ResponseWriter, r *http.Request) { spy(w, r, func(string) {}); panic(http.ErrAbortHandler) },
 		func(w http.ResponseWriter, r *http.Request) { spy(w, r, func(string) {}); <-r.Context().Done() },

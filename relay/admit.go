@@ -17,6 +17,11 @@ const (
 	// must mend is worth the wait.
 	verdictWait = 2 * time.Second
 
+	// goodbyeWait is how long a publish waits for the goodbye of the encoder that
+	// has its stream: an encoder that stops and starts at once may connect before
+	// we have read what it said on its old connection.
+	goodbyeWait = 300 * time.Millisecond
+
 	// handoverWait is how long a publish waits for the previous one of the same
 	// stream, which has said goodbye, to leave the node.
 	handoverWait = 2 * time.Second
@@ -135,7 +140,7 @@ func (s *Server) claim(ctx, life context.Context, id string, session *rtmp.Sessi
 		if !taken {
 			return nil, denied("all %d streams are in use: raise ZEGORELAY_MAX_STREAMS", s.o.MaxStreams)
 		}
-		if !old.ending() {
+		if !old.endsWithin(ctx, goodbyeWait) {
 			return nil, &refusal{
 				code:   rtmp.CodePublishBadName,
 				reason: fmt.Sprintf("%s is already being published by %s: stop it there first", id, old.remote),

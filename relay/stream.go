@@ -84,14 +84,17 @@ func (s *Stream) end() {
 	time.AfterFunc(s.o.DrainTimeout, func() { s.cut(errDrainTimeout) })
 }
 
-// ending reports whether the encoder is gone.
-func (s *Stream) ending() bool {
+// endsWithin waits for the encoder's end and reports whether it has come.
+func (s *Stream) endsWithin(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
 	select {
 	case <-s.gone:
 		return true
-	default:
-		return false
+	case <-timer.C:
+	case <-ctx.Done():
 	}
+	return false
 }
 
 // run is the stream's way up. It blocks until the encoder is gone and all is
