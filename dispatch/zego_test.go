@@ -380,7 +380,9 @@ func TestNoErrorShowsASecret(t *testing.T) {
 		func(w http.ResponseWriter, r *http.Request) {
 			spy(w, r, func(s string) { fmt.Fprintf(w, `{"Code":0,"Message":%q,"Data":[%q]}`, s, "rtmp://u:"+s+"@h/a/b") })
 		},
-		func(w http.ResponseWriter, r *http.Request) { spy(w, r, func(s string) { http.Error(w, s, http.StatusInternalServerError) }) },
+		func(w http.ResponseWriter, r *http.Request) {
+			spy(w, r, func(s string) { http.Error(w, s, http.StatusInternalServerError) })
+		},
 		func(w http.ResponseWriter, r *http.Request) {
 			spy(w, r, func(string) { http.Redirect(w, r, "http://elsewhere.example/?"+r.URL.RawQuery, http.StatusFound) })
 		},
