@@ -26,10 +26,13 @@ type Config struct {
 	DispatchTimeout time.Duration
 	NodeAllow       []netip.Prefix // non-public node addresses to accept
 
-	RTMPListen string
-	HTTPListen string // empty: off
-	App        string // RTMP application
-	StreamID   string // template with {app} and {key}
+	RTMPListen  string
+	RTMPSListen string // empty: none
+	TLSCert     string // file, PEM
+	TLSKey      string // file, PEM
+	HTTPListen  string // empty: off
+	App         string // RTMP application
+	StreamID    string // template with {app} and {key}
 
 	PublisherTimeout time.Duration
 	Backlog          time.Duration
@@ -61,6 +64,9 @@ type raw struct {
 	DispatchTimeout  string `split_words:"true" default:"5s" desc:"one API request, whole"`
 	NodeAllow        string `split_words:"true" desc:"non-public node addresses to accept, comma list of CIDRs"`
 	RTMPListen       string `split_words:"true" default:":1935" desc:"address for encoders"`
+	RTMPSListen      string `split_words:"true" desc:"address for encoders that use TLS"`
+	TLSCert          string `split_words:"true" desc:"file with its certificate and chain (PEM); read again when it changes"`
+	TLSKey           string `split_words:"true" desc:"file with the certificate's key (PEM)"`
 	HTTPListen       string `split_words:"true" default:"127.0.0.1:8935" desc:"loopback address for health checks, or off"`
 	App              string `default:"live" desc:"RTMP application that encoders publish to"`
 	StreamID         string `split_words:"true" default:"{key}" desc:"StreamId of a stream key: a template with {app} and {key}"`
@@ -89,6 +95,7 @@ func (c *Config) read(p *parser) {
 	c.DispatchTimeout = p.duration("DISPATCH_TIMEOUT", r.DispatchTimeout, 100*time.Millisecond, time.Minute)
 	c.NodeAllow = p.prefixes("NODE_ALLOW", r.NodeAllow)
 	c.RTMPListen = p.address("RTMP_LISTEN", r.RTMPListen)
+	c.RTMPSListen, c.TLSCert, c.TLSKey = p.tls(r.RTMPSListen, r.TLSCert, r.TLSKey)
 	c.HTTPListen = p.loopback("HTTP_LISTEN", r.HTTPListen)
 	c.App = p.app("APP", r.App)
 	c.StreamID = p.template("STREAM_ID", r.StreamID)

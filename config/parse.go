@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"fmt"
 	"math"
 	"net"
@@ -157,6 +158,28 @@ func (p *parser) address(name, text string) string {
 		p.problem(name, fmt.Sprintf("is %q, not an address to listen on", text), "write it like :1935 or 10.1.2.3:1935")
 	}
 	return text
+}
+
+// tls reads the three that belong together.
+func (p *parser) tls(listen, cert, key string) (string, string, string) {
+	if listen == "" {
+		if cert != "" || key != "" {
+			p.problem("TLS_CERT", "or TLS_KEY is set without RTMPS_LISTEN", "set RTMPS_LISTEN to an address, like :1936")
+		}
+		return "", "", ""
+	}
+	p.address("RTMPS_LISTEN", listen)
+	for name, file := range map[string]string{"TLS_CERT": cert, "TLS_KEY": key} {
+		if file == "" {
+			p.problem(name, "is not set", "RTMPS_LISTEN needs both a certificate and its key")
+		}
+	}
+	if cert != "" && key != "" {
+		if _, err := tls.LoadX509KeyPair(cert, key); err != nil {
+			p.problem("TLS_CERT", "and TLS_KEY are of no use ("+err.Error()+")", "name a certificate and its key, both PEM")
+		}
+	}
+	return listen, cert, key
 }
 
 // loopback reads an address of this machine only: what is served there has no

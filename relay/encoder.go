@@ -7,13 +7,12 @@ import (
 	"os"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"zegorelay/relay/rtmp"
 )
 
 const (
-	// helloTimeout is how long a connection may take to say what it wants.
-	helloTimeout = 10 * time.Second
-
 	// writeTimeout is how long an encoder may take to read our few answers.
 	writeTimeout = 10 * time.Second
 
@@ -24,11 +23,8 @@ const (
 // handle serves one connection from its handshake to its end. When ctx ends the
 // connection is closed; what its stream still has to deliver has until life
 // ends.
-func (s *Server) handle(ctx, life context.Context, nc net.Conn) {
-	log := s.o.Log.With().Str(logRemote, nc.RemoteAddr().String()).Logger()
-	hello, done := context.WithTimeoutCause(ctx, helloTimeout, errSlowHello)
-	session, err := rtmp.Accept(hello, nc, s.o.Limits, rtmp.Timeouts{Read: s.o.PublisherTimeout, Write: writeTimeout})
-	done()
+func (s *Server) handle(ctx, life context.Context, nc net.Conn, visit *visit, log zerolog.Logger) {
+	session, err := rtmp.Accept(ctx, nc, s.o.Limits, rtmp.Timeouts{Read: s.o.PublisherTimeout, Write: writeTimeout})
 	if err != nil {
 		// Port scanners and health checks come here: not a word above debug.
 		log.Debug().Err(err).Msg("connection ended before it published")
@@ -44,12 +40,11 @@ func (s *Server) handle(ctx, life context.Context, nc net.Conn) {
 	case err != nil:
 		return
 	}
+	visit.publishes()
 	reason := s.ingest(ctx, stream, session)
 	stream.log.Info().Str(logReason, reason.Error()).Msg("encoder gone")
 	stream.end()
 }
-
-var errSlowHello = errors.New("it didn't say what it wants in time")
 
 // ingest reads an encoder's messages into its stream. It returns why the
 // encoder is gone.

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"net"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -18,9 +17,9 @@ type DispatchFunc func(ctx context.Context, streamID string, d dispatch.Directio
 // default in brackets.
 type Options struct {
 	Dispatch DispatchFunc
-	Dial     rtmp.DialFunc  // opens connections to nodes [net.Dialer]
+	Nodes    rtmp.Dialer    // reaches nodes
 	Log      zerolog.Logger // [silent]
-	Limits   rtmp.Limits    // what one peer may make us hold
+	Limits   rtmp.Limits    // what one encoder may make us hold
 
 	App      string // RTMP application that encoders publish to [live]
 	StreamID string // template with {app} and {key} [{key}]
@@ -40,9 +39,6 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	if o.Dial == nil {
-		o.Dial = new(net.Dialer).DialContext
-	}
 	setDefault(&o.App, "live")
 	setDefault(&o.StreamID, "{key}")
 	setDefault(&o.ConnectTimeout, 5*time.Second)

@@ -86,7 +86,7 @@ func newRig(t *testing.T, s setup) *rig {
 	policy := dispatch.NodePolicy{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 	o := relay.Options{
 		Dispatch:       zego.Dispatch,
-		Dial:           (&net.Dialer{Control: policy.Control}).DialContext,
+		Nodes:          rtmp.Dialer{Dial: (&net.Dialer{Control: policy.Control}).DialContext},
 		Log:            zerolog.New(r.log).Level(zerolog.DebugLevel),
 		ConnectTimeout: 500 * time.Millisecond,
 		StallTimeout:   800 * time.Millisecond,
@@ -216,7 +216,7 @@ func (r *rig) dial(key string) (*rtmp.Upstream, error) {
 	target := rtmp.Target{Addr: r.addr, TCURL: "rtmp://" + r.addr + "/" + app, App: app, Name: name}
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()
-	return rtmp.Dial(ctx, new(net.Dialer).DialContext, target, rtmp.Limits{})
+	return rtmp.Dialer{}.Publish(ctx, target)
 }
 
 // encoder is a made-up encoder: numbered frames at 50 a second, a keyframe

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -17,6 +19,10 @@ const (
 	// between these and never ends for them.
 	acceptWaitMin = 5 * time.Millisecond
 	acceptWaitMax = time.Second
+
+	// waitingShare is the part of all connections that one address may hold
+	// without publishing: one in so many.
+	waitingShare = 4
 )
 
 // errShutdown is the cause with which everything ends when the program does.
@@ -30,22 +36,28 @@ type Server struct {
 	o  Options
 	wg sync.WaitGroup // connections and streams
 
-	mu          sync.Mutex
-	connections int
-	streams     map[string]*Stream // by StreamId
+	lobby *lobby
+
+	mu      sync.Mutex
+	streams map[string]*Stream // by StreamId
 }
 
 // New returns a Server that does nothing until Run.
 func New(o Options) *Server {
-	return &Server{o: o.withDefaults(), streams: make(map[string]*Stream)}
+	o = o.withDefaults()
+	return &Server{
+		o:       o,
+		lobby:   newLobby(o.MaxConnections, max(1, o.MaxConnections/waitingShare)),
+		streams: make(map[string]*Stream),
+	}
 }
 
-// Run serves encoders on ln until ctx ends, then ends every stream in order:
+// Run serves encoders on listeners until ctx ends, then ends every stream in order:
 // encoders are closed, what they sent is delivered, nodes are told goodbye.
-// That takes at most the drain timeout. Run closes ln, and everything it
+// That takes at most the drain timeout. Run closes the listeners, and everything it
 // started has ended when it returns. Its error is nil after a shutdown, else
-// why the listener failed.
-func (s *Server) Run(ctx context.Context, ln net.Listener) error {
+// why a listener failed.
+func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	asked := ctx
 	ctx, stop := context.WithCancelCause(context.WithoutCancel(asked))
 	defer context.AfterFunc(asked, func() { stop(errShutdown) })()
@@ -53,13 +65,21 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	life, kill := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer kill(nil)
 	context.AfterFunc(ctx, func() {
-		_ = ln.Close()
+		for _, ln := range listeners {
+			_ = ln.Close()
+		}
 		time.AfterFunc(s.o.DrainTimeout, func() { kill(errDrainTimeout) })
 	})
 
-	s.o.Log.Info().Str(logListen, ln.Addr().String()).Msg("listening for encoders")
-	err := s.accept(ctx, life, ln)
-	stop(errShutdown)
+	var accepting errgroup.Group
+	for _, ln := range listeners {
+		accepting.Go(func() error {
+			defer stop(errShutdown) // one listener less is a program that has failed
+			s.o.Log.Info().Str(logListen, ln.Addr().String()).Msg("listening for encoders")
+			return s.accept(ctx, life, ln)
+		})
+	}
+	err := accepting.Wait()
 	s.wg.Wait()
 	return err
 }
@@ -88,35 +108,22 @@ func (s *Server) accept(ctx, life context.Context, ln net.Listener) error {
 	}
 }
 
-// serve holds the bound on connections and keeps one connection's bug its own.
+// serve bounds connections and keeps one connection's bug its own.
 func (s *Server) serve(ctx, life context.Context, nc net.Conn) {
 	defer nc.Close()
-	remote := nc.RemoteAddr().String()
-	if !s.enlist() {
-		s.o.Log.Warn().Str(logRemote, remote).Int("most", s.o.MaxConnections).Msg("connection closed: too many")
+	log := s.o.Log.With().Str(logRemote, nc.RemoteAddr().String()).Logger()
+	ctx, leave := context.WithCancelCause(ctx)
+	defer leave(nil)
+	visit, ok := s.lobby.enter(nc.RemoteAddr(), leave)
+	if !ok {
+		log.Warn().Int("most", s.o.MaxConnections).Msg("connection closed: all places are taken by publishers")
 		return
 	}
-	defer s.discharge()
-	err := guarded(func() error { s.handle(ctx, life, nc); return nil })
+	defer visit.exit()
+	err := guarded(func() error { s.handle(ctx, life, nc, visit, log); return nil })
 	if err != nil {
-		s.o.Log.Error().Str(logRemote, remote).Err(err).Msg("connection ended by a bug: please report it")
+		log.Error().Err(err).Msg("connection ended by a bug: please report it")
 	}
-}
-
-func (s *Server) enlist() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.connections == s.o.MaxConnections {
-		return false
-	}
-	s.connections++
-	return true
-}
-
-func (s *Server) discharge() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.connections--
 }
 
 // guarded turns a panic in f into an error: what one peer sets off must not end

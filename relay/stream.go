@@ -167,7 +167,7 @@ func (s *Stream) dial(ctx context.Context, node dispatch.Node) (*rtmp.Upstream, 
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.o.ConnectTimeout, errSlowNode)
 	defer cancel()
-	return rtmp.Dial(ctx, s.o.Dial, target, s.o.Limits)
+	return s.o.Nodes.Publish(ctx, target)
 }
 
 // giveVerdict hands the first dispatch's result to admit.

@@ -149,7 +149,7 @@ func (d *demo) play(ctx context.Context, length time.Duration) error {
 }
 
 func (d *demo) encoderURL() string {
-	return "rtmp://" + d.daemon.encoders.Addr().String() + "/" + d.daemon.cfg.App + "/" + demoKey
+	return "rtmp://" + d.daemon.encoders[0].Addr().String() + "/" + d.daemon.cfg.App + "/" + demoKey
 }
 
 // watch prints a line a second and kills nodes until ctx ends or the encoder

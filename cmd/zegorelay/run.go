@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"zegorelay/dispatch"
 	"zegorelay/relay"
 	"zegorelay/relay/admin"
+	"zegorelay/relay/rtmp"
 )
 
 // httpGrace is how long HTTP requests may go on after the relay has ended.
@@ -49,8 +51,8 @@ func (runCommand) Run(ctx context.Context, t terminal) error {
 type daemon struct {
 	cfg      *config.Config
 	relay    *relay.Server
-	encoders net.Listener
-	admin    net.Listener // nil if it is off
+	encoders []net.Listener // the first is RTMP, a second RTMPS
+	admin    net.Listener   // nil if it is off
 	log      zerolog.Logger
 }
 
@@ -65,7 +67,7 @@ func newDaemon(cfg *config.Config, log zerolog.Logger) (*daemon, error) {
 	nodes := net.Dialer{Control: dispatch.NodePolicy{Allow: cfg.NodeAllow}.Control}
 	server := relay.New(relay.Options{
 		Dispatch:         zego.Dispatch,
-		Dial:             nodes.DialContext,
+		Nodes:            rtmp.Dialer{Dial: nodes.DialContext},
 		Log:              log,
 		App:              cfg.App,
 		StreamID:         cfg.StreamID,
@@ -81,17 +83,47 @@ func newDaemon(cfg *config.Config, log zerolog.Logger) (*daemon, error) {
 		MaxConnections:   cfg.MaxConnections,
 	})
 	d := &daemon{cfg: cfg, relay: server, log: log}
-	var err error
-	if d.encoders, err = net.Listen("tcp", cfg.RTMPListen); err != nil {
-		return nil, fmt.Errorf("ZEGORELAY_RTMP_LISTEN: %w", err)
-	}
-	if cfg.HTTPListen == "" {
-		return d, nil
-	}
-	if d.admin, err = net.Listen("tcp", cfg.HTTPListen); err != nil {
-		return nil, errors.Join(fmt.Errorf("ZEGORELAY_HTTP_LISTEN: %w", err), d.encoders.Close())
+	if err := d.listen(); err != nil {
+		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
+}
+
+// listen opens all listeners.
+func (d *daemon) listen() error {
+	ln, err := net.Listen("tcp", d.cfg.RTMPListen)
+	if err != nil {
+		return fmt.Errorf("ZEGORELAY_RTMP_LISTEN: %w", err)
+	}
+	d.encoders = append(d.encoders, ln)
+	if d.cfg.RTMPSListen != "" {
+		cert, err := newCertificate(d.cfg.TLSCert, d.cfg.TLSKey, d.log)
+		if err != nil {
+			return err
+		}
+		if ln, err = net.Listen("tcp", d.cfg.RTMPSListen); err != nil {
+			return fmt.Errorf("ZEGORELAY_RTMPS_LISTEN: %w", err)
+		}
+		d.encoders = append(d.encoders, tls.NewListener(ln, &tls.Config{
+			GetCertificate: cert.get,
+			MinVersion:     tls.VersionTLS12,
+		}))
+	}
+	if d.cfg.HTTPListen != "" {
+		if d.admin, err = net.Listen("tcp", d.cfg.HTTPListen); err != nil {
+			return fmt.Errorf("ZEGORELAY_HTTP_LISTEN: %w", err)
+		}
+	}
+	return nil
+}
+
+// close closes the listeners of a daemon that never ran.
+func (d *daemon) close() error {
+	var err error
+	for _, ln := range d.encoders {
+		err = errors.Join(err, ln.Close())
+	}
+	return err
 }
 
 // run serves until ctx ends and then drains. Everything it started has ended
@@ -109,7 +141,7 @@ func (d *daemon) run(ctx context.Context) error {
 		})
 	}
 	work.Go(func() error {
-		err := d.relay.Run(ctx, d.encoders)
+		err := d.relay.Run(ctx, d.encoders...)
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), httpGrace)
 		defer cancel()
 		return errors.Join(err, web.Shutdown(grace))
@@ -119,7 +151,7 @@ func (d *daemon) run(ctx context.Context) error {
 
 // publishURL is what goes into the server field of an encoder.
 func (d *daemon) publishURL() string {
-	host, port, _ := net.SplitHostPort(d.encoders.Addr().String())
+	host, port, _ := net.SplitHostPort(d.encoders[0].Addr().String())
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
 		host = "HOST"
 		if name, err := os.Hostname(); err == nil {

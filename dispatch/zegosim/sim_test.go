@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -189,7 +188,7 @@ func publish(t *testing.T, rawURL string) (*rtmp.Upstream, error) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	return rtmp.Dial(ctx, new(net.Dialer).DialContext, target, rtmp.Limits{})
+	return rtmp.Dialer{}.Publish(ctx, target)
 }
 
 func dispatched(t *testing.T, s *Sim) string {

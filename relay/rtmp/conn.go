@@ -16,6 +16,9 @@ import (
 // peer's window says: some encoders stop when they wait for one too long.
 const ackAtMost = 1 << 20
 
+// pongsASecond is more than any peer needs.
+const pongsASecond = 10
+
 // User control events that we know (§7.1.7). All others are ignored.
 const (
 	eventStreamEOF   = 1
@@ -40,6 +43,9 @@ type conn struct {
 	ackEvery uint64 // bytes from one Acknowledgement of ours to the next
 	acked    uint64 // bytes acknowledged so far
 	readBy   time.Time
+	parts    []Message // of an aggregate, not returned yet
+	pongs    int       // in the second that begins at pongsOf
+	pongsOf  time.Time
 
 	peerAcked atomic.Uint64 // what the peer acknowledged, unwrapped
 
@@ -68,14 +74,24 @@ func causeOf(ctx context.Context, err error) error {
 	return err
 }
 
-// read returns the next message that is not protocol control.
+// read returns the next message that is not protocol control. Aggregates come
+// as their parts.
 func (c *conn) read() (Message, error) {
 	for {
+		if len(c.parts) > 0 {
+			m := c.parts[0]
+			c.parts = c.parts[1:]
+			return m, nil
+		}
 		m, err := c.in.ReadMessage()
 		if err != nil {
 			return Message{}, err
 		}
 		switch m.Type {
+		case TypeAggregate:
+			if c.parts, err = splitAggregate(m); err != nil {
+				return Message{}, err
+			}
 		case TypeAck:
 			c.noteAck(m)
 		case TypeWindowAckSize:
@@ -101,6 +117,9 @@ func (c *conn) userControl(m Message) error {
 	value := binary.BigEndian.Uint32(m.Payload[2:])
 	switch binary.BigEndian.Uint16(m.Payload) {
 	case eventPingRequest:
+		if !c.mayPong(time.Now()) {
+			return nil
+		}
 		pong := message.UserCtrlEventPingResponse{Timestamp: value}
 		return c.send(controlMessage(&message.UserCtrl{Event: &pong}))
 	case eventStreamEOF:
@@ -108,6 +127,15 @@ func (c *conn) userControl(m Message) error {
 	default:
 		return nil
 	}
+}
+
+// mayPong bounds our answers to a flood of pings.
+func (c *conn) mayPong(now time.Time) bool {
+	if now.Sub(c.pongsOf) >= time.Second {
+		c.pongs, c.pongsOf = 0, now
+	}
+	c.pongs++
+	return c.pongs <= pongsASecond
 }
 
 // noteWindow takes the peer's word on how often it wants to hear from us

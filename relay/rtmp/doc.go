@@ -37,7 +37,7 @@
 // # Reading order
 //
 // Message, then Reader and Writer (bytes to messages and back), conn (what both
-// kinds of session share), Accept and Session (the encoder's side), Dial and
+// kinds of session share), Accept and Session (the encoder's side), Dialer and
 // Upstream (the node's side). Message.Inspect and the FLV types stand apart.
 //
 // The handshake, the message encoders and AMF encoding come from go-rtmp.

@@ -119,7 +119,7 @@ func TestWePublishToGoRTMPServer(t *testing.T) {
 	go func() { defer close(served); _ = srv.Serve(ln) }()
 	defer func() { srv.Close(); <-served }()
 
-	u, err := Dial(testContext(t), dialTCP, target(t, ln, "cam1"), Limits{})
+	u, err := Dialer{}.Publish(testContext(t), target(t, ln, "cam1"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,6 +47,9 @@ func (r *Reader) fill(n int) error {
 	for r.end < n {
 		got, err := r.readSome(r.buf[r.end:])
 		r.end += got
+		if r.end == len(r.buf) && len(r.buf) < readSize {
+			r.buf = append(r.buf, make([]byte, 3*len(r.buf))...) // there is more: ask for more
+		}
 		if err != nil && r.end < n {
 			return err
 		}
@@ -59,19 +62,20 @@ func (r *Reader) fill(n int) error {
 func (r *Reader) readFull(p []byte) error {
 	n := copy(p, r.buf[r.start:r.end])
 	r.start += n
-	for p = p[n:]; len(p) >= len(r.buf); p = p[n:] {
+	for p = p[n:]; len(p) >= readSize; p = p[n:] {
 		var err error
 		if n, err = r.readSome(p); err != nil && n < len(p) {
 			return err
 		}
 	}
-	if len(p) == 0 {
-		return nil
+	for len(p) > 0 {
+		if err := r.fill(1); err != nil {
+			return err
+		}
+		n = copy(p, r.buf[r.start:r.end])
+		r.start += n
+		p = p[n:]
 	}
-	if err := r.fill(len(p)); err != nil {
-		return err
-	}
-	r.start += copy(p, r.buf[r.start:r.end])
 	return nil
 }
 

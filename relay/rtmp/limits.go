@@ -1,5 +1,7 @@
 package rtmp
 
+import "time"
+
 // Limits bound what one peer can make this process hold. They are enforced
 // while bytes arrive: nothing is allocated because a peer announced it. A zero
 // field means the default in brackets.
@@ -8,6 +10,9 @@ type Limits struct {
 	CommandBytes    int // one command, data or control message [1 MiB]
 	UnfinishedBytes int // held for messages that have begun and not ended, per connection [32 MiB]
 	ChunkStreams    int // chunk stream ids one peer may use [1024]
+
+	HandshakeTime time.Duration // for a client's handshake [10s]
+	PublishTime   time.Duration // from the accept to publish or play [20s]
 }
 
 func (l Limits) withDefaults() Limits {
@@ -15,6 +20,8 @@ func (l Limits) withDefaults() Limits {
 	l.CommandBytes = or(l.CommandBytes, 1<<20)
 	l.UnfinishedBytes = or(l.UnfinishedBytes, 32<<20)
 	l.ChunkStreams = or(l.ChunkStreams, 1024)
+	l.HandshakeTime = or(l.HandshakeTime, 10*time.Second)
+	l.PublishTime = or(l.PublishTime, 20*time.Second)
 	return l
 }
 
@@ -28,7 +35,7 @@ func (l Limits) message(t Type) int {
 	}
 }
 
-func or(v, fallback int) int {
+func or[T int | time.Duration](v, fallback T) T {
 	if v == 0 {
 		return fallback
 	}

@@ -6,8 +6,10 @@ import (
 )
 
 const (
-	// readSize is what one read asks of the connection.
-	readSize = 64 << 10
+	// readSize is what one read asks of a connection on which data flows. It
+	// begins with firstRead: most connections that anybody can open stay idle.
+	readSize  = 64 << 10
+	firstRead = 2 << 10
 
 	// firstBody is the most that is allocated for a message before any of it
 	// has arrived; from there the body doubles as data comes in.
@@ -59,7 +61,7 @@ func NewReader(src io.Reader, limits Limits) *Reader {
 	return &Reader{
 		src:          src,
 		limits:       limits.withDefaults(),
-		buf:          make([]byte, readSize),
+		buf:          make([]byte, firstRead),
 		chunkSize:    defaultChunkSize,
 		chunkStreams: make(map[uint32]*chunkStream),
 	}

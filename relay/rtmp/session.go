@@ -2,6 +2,7 @@ package rtmp
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strings"
 	"time"
@@ -49,19 +50,34 @@ type Session struct {
 // It blocks until then or until ctx ends, and closes nc when it returns an
 // error. Timeouts hold from its return on.
 func Accept(ctx context.Context, nc net.Conn, limits Limits, timeouts Timeouts) (*Session, error) {
+	limits = limits.withDefaults()
 	s := &Session{c: newConn(nc, limits)}
-	defer s.c.closeWith(ctx)()
+	ctx, done := context.WithTimeoutCause(ctx, limits.PublishTime, errSlowPublish)
+	defer done()
 
-	err := acceptHandshake(s.c.in, nc)
+	err := within(ctx, limits.HandshakeTime, errSlowHandshake, nc, func() error { return acceptHandshake(s.c.in, nc) })
 	if err == nil {
-		err = s.negotiate()
+		err = within(ctx, limits.PublishTime, errSlowPublish, nc, s.negotiate)
 	}
 	if err != nil {
 		_ = nc.Close()
-		return nil, causeOf(ctx, err)
+		return nil, err
 	}
 	s.c.setTimeouts(timeouts)
 	return s, nil
+}
+
+var (
+	errSlowHandshake = errors.New("the handshake took too long")
+	errSlowPublish   = errors.New("it took too long to say what it wants")
+)
+
+// within runs f, which does I/O on nc, for at most d.
+func within(ctx context.Context, d time.Duration, cause error, nc net.Conn, f func() error) error {
+	ctx, done := context.WithTimeoutCause(ctx, d, cause)
+	defer done()
+	defer context.AfterFunc(ctx, func() { _ = nc.Close() })()
+	return causeOf(ctx, f())
 }
 
 // negotiate answers commands until the one that says what the client wants.
@@ -124,7 +140,15 @@ func (s *Session) connect(cmd command) error {
 	out.Queue(controlMessage(&message.SetPeerBandwidth{Size: windowForClients, Limit: message.LimitTypeDynamic}))
 	out.SetChunkSize(outChunkSize)
 	out.Queue(commandMessage(0, "_result", cmd.transaction,
-		connectProperties{FMSVersion: "FMS/3,5,7,7009", Capabilities: 31, Mode: 1},
+		connectProperties{
+			FMSVersion:   "FMS/3,5,7,7009",
+			Capabilities: 31,
+			Mode:         1,
+			FourCCs:      []string{"*"},
+			VideoFourCCs: anyFourCC{canForward},
+			AudioFourCCs: anyFourCC{canForward},
+			CapsEx:       capsMultitrack | capsModEx,
+		},
 		statusInfo{
 			Level:       "status",
 			Code:        "NetConnection.Connect.Success",
@@ -133,11 +157,27 @@ func (s *Session) connect(cmd command) error {
 	return s.c.flush()
 }
 
-// connectProperties is the first half of the answer to connect (§7.2.1.1).
+// What we can do with E-RTMP: pass everything on. No client needs to know.
+const (
+	canForward     = 4    // FourCcInfoMask
+	capsMultitrack = 0x02 // CapsExMask
+	capsModEx      = 0x04
+)
+
+// connectProperties is the first half of the answer to connect (§7.2.1.1), with
+// what E-RTMP adds.
 type connectProperties struct {
-	FMSVersion   string `amf0:"fmsVer"`
-	Capabilities int    `amf0:"capabilities"`
-	Mode         int    `amf0:"mode"`
+	FMSVersion   string    `amf0:"fmsVer"`
+	Capabilities int       `amf0:"capabilities"`
+	Mode         int       `amf0:"mode"`
+	FourCCs      []string  `amf0:"fourCcList"`
+	VideoFourCCs anyFourCC `amf0:"videoFourCcInfoMap"`
+	AudioFourCCs anyFourCC `amf0:"audioFourCcInfoMap"`
+	CapsEx       int       `amf0:"capsEx"`
+}
+
+type anyFourCC struct {
+	Any int `amf0:"*"`
 }
 
 // statusInfo is the information object of onStatus (§7.2.2).

@@ -61,10 +61,6 @@ func accept(t *testing.T, ln net.Listener, serve func(*Session) error) <-chan er
 	return done
 }
 
-func dialTCP(ctx context.Context, network, addr string) (net.Conn, error) {
-	return new(net.Dialer).DialContext(ctx, network, addr)
-}
-
 // testMedia is a second of a stream, with one message longer than any chunk.
 func testMedia() []Message {
 	key := append([]byte("\x17\x01\x00\x00\x00"), payload(200_000, 1)...)
@@ -104,7 +100,7 @@ func TestUpstreamPublishesToSession(t *testing.T) {
 		_, err := s.Read()
 		return err
 	})
-	u, err := Dial(testContext(t), dialTCP, target(t, ln, "cam1?token=x"), Limits{})
+	u, err := Dialer{}.Publish(testContext(t), target(t, ln, "cam1?token=x"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +135,7 @@ func TestRefusal(t *testing.T) {
 		s.Refuse(CodePublishBadName, "cam1 is taken\nby \x1b[31mothers")
 		return nil
 	})
-	_, err := Dial(testContext(t), dialTCP, target(t, ln, "cam1"), Limits{})
+	_, err := Dialer{}.Publish(testContext(t), target(t, ln, "cam1"))
 	var status *StatusError
 	if !errors.As(err, &status) {
 		t.Fatalf("got %v, want a StatusError", err)
@@ -185,7 +181,7 @@ func TestUpstreamSeesTheEnd(t *testing.T) {
 				}
 				return tc.serve(s)
 			})
-			u, err := Dial(testContext(t), dialTCP, target(t, ln, "cam1"), Limits{})
+			u, err := Dialer{}.Publish(testContext(t), target(t, ln, "cam1"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -221,7 +217,7 @@ func TestUpstreamAnswersPings(t *testing.T) {
 			}
 		}
 	})
-	u, err := Dial(testContext(t), dialTCP, target(t, ln, "cam1"), Limits{})
+	u, err := Dialer{}.Publish(testContext(t), target(t, ln, "cam1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +250,7 @@ func TestDialGivesUp(t *testing.T) {
 			}()
 			ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, cause)
 			defer cancel()
-			if _, err := Dial(ctx, dialTCP, target(t, ln, "cam1"), Limits{}); !errors.Is(err, cause) {
+			if _, err := (Dialer{}).Publish(ctx, target(t, ln, "cam1")); !errors.Is(err, cause) {
 				t.Errorf("got %v, want %v", err, cause)
 			}
 			(<-served).Close()
@@ -290,7 +286,7 @@ func TestSilentEncoderTimesOut(t *testing.T) {
 		_, err := s.Read()
 		return err
 	})
-	u, err := Dial(testContext(t), dialTCP, target(t, ln, "cam1"), Limits{})
+	u, err := Dialer{}.Publish(testContext(t), target(t, ln, "cam1"))
 	if err != nil {
 		t.Fatal(err)
 	}

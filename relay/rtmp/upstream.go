@@ -39,17 +39,29 @@ type Upstream struct {
 	streamID uint32
 }
 
-// Dial connects to t and publishes. It blocks until the node has said
-// NetStream.Publish.Start or ctx ends. A refusal matches *StatusError.
-func Dial(ctx context.Context, dial DialFunc, t Target, limits Limits) (*Upstream, error) {
+// Dialer says how nodes are dialled. The zero Dialer is ready.
+type Dialer struct {
+	Dial   DialFunc    // opens TCP connections [net.Dialer]
+	TLS    *tls.Config // for rtmps; the name to verify is the target's [the system's roots]
+	Limits Limits
+}
+
+// Publish connects to t and publishes. It blocks until the node has said
+// NetStream.Publish.Start or ctx ends. A refusal matches *StatusError. The
+// certificate of an rtmps target is verified in any case.
+func (d Dialer) Publish(ctx context.Context, t Target) (*Upstream, error) {
+	dial := d.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
 	nc, err := dial(ctx, "tcp", t.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("dial: %w", err)
 	}
 	if t.Secure {
-		nc = tls.Client(nc, &tls.Config{ServerName: t.Host, MinVersion: tls.VersionTLS12})
+		nc = tls.Client(nc, d.tlsConfig(t.Host))
 	}
-	u := &Upstream{c: newConn(nc, limits), name: t.Name}
+	u := &Upstream{c: newConn(nc, d.Limits), name: t.Name}
 	defer u.c.closeWith(ctx)()
 
 	err = dialHandshake(u.c.in, nc)
@@ -63,6 +75,16 @@ func Dial(ctx context.Context, dial DialFunc, t Target, limits Limits) (*Upstrea
 		return nil, causeOf(ctx, err)
 	}
 	return u, nil
+}
+
+func (d Dialer) tlsConfig(host string) *tls.Config {
+	config := &tls.Config{}
+	if d.TLS != nil {
+		config = d.TLS.Clone()
+	}
+	config.ServerName = host
+	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
+	return config
 }
 
 // publish takes the session from the handshake to Publish.Start (§7.2.2.6).

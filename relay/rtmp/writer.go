@@ -31,6 +31,7 @@ const (
 // it in one write. A Writer is for one goroutine at a time.
 type Writer struct {
 	dst       io.Writer
+	vectored  bool // dst takes many slices in one system call
 	chunkSize int
 	sent      [chunkStreamCount]sentHeader
 
@@ -41,6 +42,7 @@ type Writer struct {
 	loose   int
 	pieces  net.Buffers
 	flushed net.Buffers // pieces while they are written: WriteTo eats its receiver
+	joined  []byte      // pieces for a dst that takes one at a time
 
 	queued uint64 // bytes queued since the Writer was made
 }
@@ -55,7 +57,8 @@ type sentHeader struct {
 // NewWriter returns a Writer to dst with a chunk size of 128. Long messages
 // reach dst without being copied; if dst is a *net.TCPConn, by one writev.
 func NewWriter(dst io.Writer) *Writer {
-	return &Writer{dst: dst, chunkSize: defaultChunkSize}
+	_, vectored := dst.(*net.TCPConn)
+	return &Writer{dst: dst, vectored: vectored, chunkSize: defaultChunkSize}
 }
 
 // Queue appends m to what the next Flush sends. It keeps m.Payload until then
@@ -94,11 +97,25 @@ func (w *Writer) Flush() error {
 	if len(w.pieces) == 0 {
 		return nil
 	}
-	w.flushed = w.pieces
-	_, err := w.flushed.WriteTo(w.dst)
+	err := w.write()
 	clear(w.pieces)
 	w.pieces = w.pieces[:0]
 	w.scratch, w.loose = w.scratch[:0], 0
+	return err
+}
+
+// write sends pieces. What can't take many at once, such as TLS, gets one.
+func (w *Writer) write() error {
+	if w.vectored || len(w.pieces) == 1 {
+		w.flushed = w.pieces
+		_, err := w.flushed.WriteTo(w.dst)
+		return err
+	}
+	w.joined = w.joined[:0]
+	for _, piece := range w.pieces {
+		w.joined = append(w.joined, piece...)
+	}
+	_, err := w.dst.Write(w.joined)
 	return err
 }
 

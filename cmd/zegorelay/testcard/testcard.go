@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"sync"
 	"time"
 
@@ -42,7 +41,7 @@ func Publish(ctx context.Context, rawURL string, sent func(rtmp.Message)) error 
 	if err != nil {
 		return fmt.Errorf("test card: %w", err)
 	}
-	up, err := rtmp.Dial(ctx, new(net.Dialer).DialContext, target, rtmp.Limits{})
+	up, err := rtmp.Dialer{}.Publish(ctx, target)
 	if err != nil {
 		return fmt.Errorf("test card: %w", err)
 	}
