@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test unit lint e2e clip image clean
+.PHONY: help build demo test unit lint e2e fuzz bench clip image clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,12 @@ lint: ## Run the linters
 
 e2e: ## Run the real binary against real encoders
 	./scripts/test e2e
+
+fuzz: ## Run every fuzz target for 30 s
+	./scripts/fuzz
+
+bench: ## Run the benchmarks
+	go test -run "^$$" -bench . -benchmem ./...
 
 clip: ## Make the test card's clip again
 	./scripts/testclip

@@ -1,14 +1,10 @@
 package rtmp
 
 import (
-	"bytes"
 	"errors"
-	"math"
 	"reflect"
 	"strings"
 	"testing"
-
-	"github.com/yutopp/go-amf0"
 )
 
 func TestDecodeAMF0(t *testing.T) {
@@ -67,35 +63,4 @@ func TestDecodeAMF0Refuses(t *testing.T) {
 			}
 		})
 	}
-}
-
-// Where go-amf0 can read what we do, both must read the same.
-func FuzzAMF0(f *testing.F) {
-	f.Add([]byte("\x02\x00\x07connect\x00\x3f\xf0\x00\x00\x00\x00\x00\x00\x03\x00\x03app\x02\x00\x04live\x00\x00\x09"))
-	f.Add([]byte("\x0a\x00\x00\x00\x02\x05\x01\x01"))
-	f.Add([]byte("\x08\x00\x00\x00\x01\x00\x01a\x02\x00\x01b\x00\x00\x09"))
-	f.Fuzz(func(t *testing.T, in []byte) {
-		got, err := decodeAMF0(in)
-		if err != nil || len(got) == 0 {
-			return // go-amf0 has no bounds: it may see only what passed ours
-		}
-		switch got[0].(type) {
-		case float64, bool, string:
-		default:
-			return // containers in ECMA arrays break go-amf0
-		}
-		if in[0] != amfNumber && in[0] != amfBoolean && in[0] != amfString {
-			return
-		}
-		var want any
-		if err := amf0.NewDecoder(bytes.NewReader(in)).Decode(&want); err != nil {
-			return
-		}
-		if n, ok := got[0].(float64); ok && math.IsNaN(n) {
-			return
-		}
-		if !reflect.DeepEqual(got[0], want) {
-			t.Errorf("%x: got %#v, go-amf0 says %#v", in, got[0], want)
-		}
-	})
 }
