@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -25,6 +26,10 @@ const (
 	// handoverWait is how long a publish waits for the previous one of the same
 	// stream, which has said goodbye, to leave the node.
 	handoverWait = 2 * time.Second
+
+	// publishEvery is the least time between the first dispatches of two
+	// publishes of a stream.
+	publishEvery = time.Second
 
 	maxStreamID = 256
 )
@@ -126,6 +131,7 @@ func (s *Server) claim(ctx, life context.Context, id string, session *rtmp.Sessi
 		if !taken && len(s.streams) < s.o.MaxStreams {
 			ctx, cut := context.WithCancelCause(life)
 			stream := newStream(id, session, s.o, cut)
+			stream.notBefore = s.debounce(id, time.Now())
 			s.streams[id] = stream
 			s.wg.Go(func() {
 				defer cut(nil)
@@ -155,6 +161,22 @@ func (s *Server) claim(ctx, life context.Context, id string, session *rtmp.Sessi
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// debounce is when a stream that publishes now may ask ZEGO for a node: at
+// once, but at most once a second however often its encoder reconnects. The
+// caller holds the lock.
+func (s *Server) debounce(id string, now time.Time) time.Time {
+	maps.DeleteFunc(s.asked, func(_ string, at time.Time) bool { return now.Sub(at) > publishEvery })
+	at := now
+	switch last, ok := s.asked[id]; {
+	case ok && last.After(now):
+		at = last // the publish before this one ended before its turn came
+	case ok:
+		at = last.Add(publishEvery)
+	}
+	s.asked[id] = at
+	return at
 }
 
 // errReplaced ends a stream that drains for too long while its encoder is back.

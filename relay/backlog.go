@@ -57,8 +57,15 @@ func (b *backlog) append(m rtmp.Message, at time.Time) {
 		// Sound alone can begin anywhere.
 		e.start = m.Type == rtmp.TypeAudio && !b.hasVideo
 	}
-	if e.start && !b.begun {
-		b.begun, b.origin = true, b.end()
+	if !b.begun {
+		if !e.start {
+			// No session can begin before the first starting point: of what comes
+			// before it only the headers will ever be of use.
+			b.base.apply(e)
+			b.first++
+			return
+		}
+		b.begun, b.origin = true, b.first
 	}
 	b.entries = append(b.entries, e)
 	b.bytes += len(m.Payload)

@@ -7,8 +7,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"zegorelay/relay/rtmp"
 )
 
@@ -23,18 +21,18 @@ const (
 // handle serves one connection from its handshake to its end. When ctx ends the
 // connection is closed; what its stream still has to deliver has until life
 // ends.
-func (s *Server) handle(ctx, life context.Context, nc net.Conn, visit *visit, log zerolog.Logger) {
+func (s *Server) handle(ctx, life context.Context, nc net.Conn, visit *visit) {
 	session, err := rtmp.Accept(ctx, nc, s.o.Limits, rtmp.Timeouts{Read: s.o.PublisherTimeout, Write: writeTimeout})
 	if err != nil {
 		// Port scanners and health checks come here: not a word above debug.
-		log.Debug().Err(err).Msg("connection ended before it published")
+		s.o.Log.Debug().Stringer(logRemote, nc.RemoteAddr()).Err(err).Msg("connection ended before it published")
 		return
 	}
 	stream, err := s.admit(ctx, life, session)
 	var refused *refusal
 	switch {
 	case errors.As(err, &refused):
-		log.Warn().Str(logReason, refused.reason).Str(logClient, cut(session.Client, maxReason)).Msg("publish refused")
+		s.o.Log.Warn().Stringer(logRemote, nc.RemoteAddr()).Str(logReason, refused.reason).Str(logClient, cut(session.Client, maxReason)).Msg("publish refused")
 		session.Refuse(refused.code, cut(refused.reason, maxReason))
 		return
 	case err != nil:

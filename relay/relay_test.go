@@ -210,7 +210,7 @@ func TestOutageBeyondTheBacklog(t *testing.T) {
 	r.waitFor("publishing", func() bool { return r.status().State == relay.Publishing && r.status().Dropped > 0 })
 	dropped := r.status().Dropped
 	e.goodbye()
-	report := r.audit.Report()
+	report := r.audit("cam1").Report()
 	if report.Missing == 0 || uint64(report.Missing) > dropped || report.Pending > 0 {
 		t.Errorf("%d messages are missing and %d pending, %d are counted as dropped", report.Missing, report.Pending, dropped)
 	}
@@ -220,7 +220,7 @@ func TestOutageBeyondTheBacklog(t *testing.T) {
 	r.waitLog("media dropped", "bounds of the backlog")
 }
 
-func TestSecondPublisher(t *testing.T) {
+func TestE3SecondPublisher(t *testing.T) {
 	r := newRig(t, setup{})
 	e := r.publish()
 	e.frames(60)
@@ -251,7 +251,7 @@ func TestPublishAgainAtOnce(t *testing.T) {
 			t.Errorf("session %+v didn't end clean", s)
 		}
 	}
-	if got := r.audit.Report(); got.Arrived != 5*2*60 || len(got.Violations) > 0 {
+	if got := r.audit("cam1").Report(); got.Arrived != 5*2*60 || len(got.Violations) > 0 {
 		t.Errorf("%d frames arrived of %d, %v", got.Arrived, 5*2*60, got.Violations)
 	}
 }

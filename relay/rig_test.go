@@ -32,13 +32,25 @@ const (
 // rig is a whole relay on loopback: ZEGO's stand-in, the dispatcher, the server
 // and its log.
 type rig struct {
-	t     *testing.T
-	sim   *zegosim.Sim
-	audit *zegosim.Audit
-	addr  string
-	log   *logBuffer
-	srv   *relay.Server
-	stop  func() // ends the server as SIGTERM would, and waits for it
+	t    *testing.T
+	sim  *zegosim.Sim
+	addr string
+	log  *logBuffer
+	srv  *relay.Server
+	stop func() // ends the server as SIGTERM would, and waits for it
+
+	mu     sync.Mutex
+	audits map[string]*zegosim.Audit // by StreamId
+}
+
+// audit is that of a stream.
+func (r *rig) audit(streamID string) *zegosim.Audit {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.audits[streamID] == nil {
+		r.audits[streamID] = zegosim.NewAudit()
+	}
+	return r.audits[streamID]
 }
 
 // setup is what a test wants otherwise than usual.
@@ -52,12 +64,12 @@ type setup struct {
 
 func newRig(t *testing.T, s setup) *rig {
 	t.Helper()
-	r := &rig{t: t, audit: zegosim.NewAudit(), log: &logBuffer{changed: make(chan struct{})}}
+	r := &rig{t: t, audits: make(map[string]*zegosim.Audit), log: &logBuffer{changed: make(chan struct{})}}
 	var err error
 	r.sim, err = zegosim.Start(zegosim.Options{AppID: appID, Secret: secret, Nodes: 2, Linger: s.linger,
 		Observe: func(e zegosim.Event) {
 			if e.Kind == zegosim.MessageReceived {
-				r.audit.Received(e.Session, e.Message)
+				r.audit(e.StreamID).Received(e.Session, e.Message)
 			}
 		}})
 	if err != nil {
@@ -222,20 +234,30 @@ func (r *rig) dial(key string) (*rtmp.Upstream, error) {
 // encoder is a made-up encoder: numbered frames at 50 a second, a keyframe
 // every second, as fast as it is told to.
 type encoder struct {
-	r    *rig
-	up   *rtmp.Upstream
-	over chan error // why its session ended
-	n    int
-	size int // bytes of a frame
+	r     *rig
+	key   string
+	audit *zegosim.Audit
+	up    *rtmp.Upstream
+	over  chan error // why its session ended
+	n     int
+	size  int // bytes of a frame
 }
 
-func (r *rig) publish() *encoder {
+// publish starts an encoder on cam1.
+func (r *rig) publish() *encoder { return r.publishAs("cam1") }
+
+func (r *rig) publishAs(key string) *encoder {
 	r.t.Helper()
-	up, err := r.dial("cam1")
+	up, err := r.dial(key)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	e := &encoder{r: r, up: up, over: make(chan error, 1), size: 500}
+	return r.encoder(key, up)
+}
+
+// encoder begins to send on a session that is up.
+func (r *rig) encoder(key string, up *rtmp.Upstream) *encoder {
+	e := &encoder{r: r, key: key, audit: r.audit(key), up: up, over: make(chan error, 1), size: 500}
 	go func() { e.over <- up.Serve() }()
 	r.t.Cleanup(func() { up.Close() })
 	e.send(rtmp.Message{Type: rtmp.TypeData, Payload: rtmp.SetDataFrame([]byte("\x02\x00\x0aonMetaData\x08\x00\x00\x00\x00\x00\x00\x09"))})
@@ -246,7 +268,7 @@ func (r *rig) publish() *encoder {
 
 func (e *encoder) send(m rtmp.Message) {
 	e.r.t.Helper()
-	e.r.audit.Sent(m)
+	e.audit.Sent(m)
 	e.up.Queue(m)
 	if err := e.up.Flush(); err != nil {
 		e.r.t.Fatalf("the encoder was disturbed: %v", err)
@@ -275,17 +297,31 @@ func (e *encoder) goodbye() {
 	if err := e.up.Unpublish(); err != nil {
 		e.r.t.Errorf("goodbye: %v", err)
 	}
-	e.r.waitLog(`"stream":"cam1"`, "stream ended")
+	e.r.waitFor("the end of "+e.key, func() bool {
+		for _, s := range e.r.srv.Streams() {
+			if s.StreamID == e.key {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // checkAll holds what arrived against what was sent.
 func (r *rig) checkAll() {
 	r.t.Helper()
-	report := r.audit.Report()
-	if report.Missing+report.Pending > 0 || report.Sent == 0 {
-		r.t.Errorf("of %d messages %d arrived", report.Sent, report.Arrived)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, audit := range r.audits {
+		report := audit.Report()
+		if report.Missing+report.Pending > 0 || report.Sent == 0 {
+			r.t.Errorf("%s: of %d messages %d arrived", id, report.Sent, report.Arrived)
+		}
+		for _, v := range report.Violations {
+			r.t.Errorf("%s: %s", id, v)
+		}
 	}
-	for _, v := range append(report.Violations, r.sim.Violations()...) {
+	for _, v := range r.sim.Violations() {
 		r.t.Error(v)
 	}
 }

@@ -39,7 +39,8 @@ type Server struct {
 	lobby *lobby
 
 	mu      sync.Mutex
-	streams map[string]*Stream // by StreamId
+	streams map[string]*Stream   // by StreamId
+	asked   map[string]time.Time // when a StreamId's last publish asks for a node, if that is recent
 }
 
 // New returns a Server that does nothing until Run.
@@ -49,6 +50,7 @@ func New(o Options) *Server {
 		o:       o,
 		lobby:   newLobby(o.MaxConnections, max(1, o.MaxConnections/waitingShare)),
 		streams: make(map[string]*Stream),
+		asked:   make(map[string]time.Time),
 	}
 }
 
@@ -92,7 +94,7 @@ func (s *Server) accept(ctx, life context.Context, ln net.Listener) error {
 		switch {
 		case err == nil:
 			wait = acceptWaitMin
-			s.wg.Go(func() { s.serve(ctx, life, nc) })
+			s.receive(ctx, life, nc)
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // Run closed the listener
 		case errors.Is(err, net.ErrClosed):
@@ -108,22 +110,27 @@ func (s *Server) accept(ctx, life context.Context, ln net.Listener) error {
 	}
 }
 
-// serve bounds connections and keeps one connection's bug its own.
-func (s *Server) serve(ctx, life context.Context, nc net.Conn) {
-	defer nc.Close()
-	log := s.o.Log.With().Str(logRemote, nc.RemoteAddr().String()).Logger()
+// receive starts a connection's goroutine if there is a place for it, and keeps
+// one connection's bug its own. Places are given in the order of the accepts.
+func (s *Server) receive(ctx, life context.Context, nc net.Conn) {
 	ctx, leave := context.WithCancelCause(ctx)
-	defer leave(nil)
 	visit, ok := s.lobby.enter(nc.RemoteAddr(), leave)
 	if !ok {
-		log.Warn().Int("most", s.o.MaxConnections).Msg("connection closed: all places are taken by publishers")
+		s.o.Log.Warn().Stringer(logRemote, nc.RemoteAddr()).Int("most", s.o.MaxConnections).
+			Msg("connection closed: all places are taken by publishers")
+		leave(nil)
+		_ = nc.Close()
 		return
 	}
-	defer visit.exit()
-	err := guarded(func() error { s.handle(ctx, life, nc, visit, log); return nil })
-	if err != nil {
-		log.Error().Err(err).Msg("connection ended by a bug: please report it")
-	}
+	s.wg.Go(func() {
+		defer nc.Close()
+		defer leave(nil)
+		defer visit.exit()
+		err := guarded(func() error { s.handle(ctx, life, nc, visit); return nil })
+		if err != nil {
+			s.o.Log.Error().Stringer(logRemote, nc.RemoteAddr()).Err(err).Msg("connection ended by a bug: please report it")
+		}
+	})
 }
 
 // guarded turns a panic in f into an error: what one peer sets off must not end

@@ -30,6 +30,8 @@ type Stream struct {
 	remote string // the encoder's address
 	since  time.Time
 
+	notBefore time.Time // of the first dispatch
+
 	backlog *backlog
 	written uint64        // all before it has been written to some node; for run
 	verdict chan error    // takes the result of the first dispatch, once
@@ -101,6 +103,7 @@ func (s *Stream) endsWithin(ctx context.Context, d time.Duration) bool {
 // delivered, or ctx ends. Every way back to publishing leads through a new
 // dispatch: a lost node is replaced, never redialled.
 func (s *Stream) run(ctx context.Context) {
+	s.pause(ctx, time.Until(s.notBefore))
 	retry := backoff{min: s.o.RetryMin, max: s.o.RetryMax}
 	for ctx.Err() == nil && !s.backlog.settled() {
 		lost := s.attempt(ctx)
@@ -203,7 +206,12 @@ func (s *Stream) wait(ctx context.Context, lost *loss, retry *backoff) {
 	}
 	s.logLoss(lost, verdict, retry.failures, delay)
 	s.enterWaiting(lost, time.Now().Add(delay))
-	timer := time.NewTimer(delay)
+	s.pause(ctx, delay)
+}
+
+// pause waits for d, or until there is nothing to wait for any more.
+func (s *Stream) pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -52,12 +52,10 @@ type Session struct {
 func Accept(ctx context.Context, nc net.Conn, limits Limits, timeouts Timeouts) (*Session, error) {
 	limits = limits.withDefaults()
 	s := &Session{c: newConn(nc, limits)}
-	ctx, done := context.WithTimeoutCause(ctx, limits.PublishTime, errSlowPublish)
-	defer done()
-
+	begun := time.Now()
 	err := within(ctx, limits.HandshakeTime, errSlowHandshake, nc, func() error { return acceptHandshake(s.c.in, nc) })
 	if err == nil {
-		err = within(ctx, limits.PublishTime, errSlowPublish, nc, s.negotiate)
+		err = within(ctx, limits.PublishTime-time.Since(begun), errSlowPublish, nc, s.negotiate)
 	}
 	if err != nil {
 		_ = nc.Close()
@@ -187,8 +185,10 @@ type statusInfo struct {
 	Description string `amf0:"description"`
 }
 
-// Start accepts the publish.
+// Start accepts the publish. The client's silence counts from here on: until
+// now it waited for us.
 func (s *Session) Start() error {
+	s.c.setTimeouts(s.c.timeouts)
 	begin := message.UserCtrlEventStreamBegin{StreamID: s.streamID}
 	return s.c.send(
 		controlMessage(&message.UserCtrl{Event: &begin}),
