@@ -32,22 +32,26 @@ func (s *Server) handle(ctx, life context.Context, nc net.Conn, visit *visit) {
 	var refused *refusal
 	switch {
 	case errors.As(err, &refused):
-		s.o.Log.Warn().Stringer(logRemote, nc.RemoteAddr()).Str(logReason, refused.reason).Str(logClient, cut(session.Client, maxReason)).Msg("publish refused")
+		s.o.Log.Warn().Stringer(logRemote, nc.RemoteAddr()).Str(logClient, cut(session.Client, maxReason)).
+			Str(logReason, refused.reason).Msg("publish refused")
 		session.Refuse(refused.code, cut(refused.reason, maxReason))
 		return
 	case err != nil:
 		return
 	}
 	visit.publishes()
+	defer context.AfterFunc(ctx, func() { _ = session.Close() })()
 	reason := s.ingest(ctx, stream, session)
 	stream.log.Info().Str(logReason, reason.Error()).Msg("encoder gone")
 	stream.end()
+	if errors.Is(reason, rtmp.ErrUnpublished) {
+		session.Linger()
+	}
 }
 
 // ingest reads an encoder's messages into its stream. It returns why the
 // encoder is gone.
 func (s *Server) ingest(ctx context.Context, stream *Stream, session *rtmp.Session) error {
-	defer context.AfterFunc(ctx, func() { _ = session.Close() })()
 	if err := session.Start(); err != nil {
 		return err
 	}

@@ -187,7 +187,7 @@ func TestE6OtherProtocols(t *testing.T) {
 // others, arrive in order. write makes the bytes of a message.
 func (r *rig) exact(what string, messages []rtmp.Message, write func(i int, m rtmp.Message) []byte) {
 	r.t.Helper()
-	key := "exact"
+	key := fmt.Sprintf("exact%d", len(r.sim.Requests())) // its own: a key may publish once a second
 	audit := r.audit(key)
 	c := r.raw().shake().publish(key)
 	for i, m := range messages {
@@ -195,6 +195,7 @@ func (r *rig) exact(what string, messages []rtmp.Message, write func(i int, m rt
 		c.say(write(i, m))
 	}
 	c.say(command("deleteStream", 9.0, nil, 1.0))
+	_ = c.nc.CloseWrite()
 	if !c.closed(patience) {
 		r.t.Errorf("%s: the session doesn't end with its goodbye", what)
 	}

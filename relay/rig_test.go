@@ -32,12 +32,13 @@ const (
 // rig is a whole relay on loopback: ZEGO's stand-in, the dispatcher, the server
 // and its log.
 type rig struct {
-	t    *testing.T
-	sim  *zegosim.Sim
-	addr string
-	log  *logBuffer
-	srv  *relay.Server
-	stop func() // ends the server as SIGTERM would, and waits for it
+	t       *testing.T
+	sim     *zegosim.Sim
+	addr    string
+	log     *logBuffer
+	srv     *relay.Server
+	options relay.Options
+	stop    func() // ends the server as SIGTERM would, and waits for it
 
 	mu     sync.Mutex
 	audits map[string]*zegosim.Audit // by StreamId
@@ -109,12 +110,20 @@ func newRig(t *testing.T, s setup) *rig {
 	if s.tune != nil {
 		s.tune(&o)
 	}
-	r.srv = relay.New(o)
+	r.options = o
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.addr = ln.Addr().String()
+	r.listen(ln)
+	return r
+}
+
+// listen starts a server on ln; it is the one that the rig looks at from then
+// on.
+func (r *rig) listen(ln net.Listener) {
+	r.srv = relay.New(r.options)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.srv.Run(ctx, ln) }()
@@ -123,14 +132,13 @@ func newRig(t *testing.T, s setup) *rig {
 		select {
 		case err := <-done:
 			if err != nil {
-				t.Errorf("the server ended with %v", err)
+				r.t.Errorf("the server ended with %v", err)
 			}
 		case <-time.After(patience):
-			t.Error("the server doesn't end")
+			r.t.Error("the server doesn't end")
 		}
 	})
-	t.Cleanup(r.stop)
-	return r
+	r.t.Cleanup(r.stop)
 }
 
 // logBuffer keeps log lines and tells when one comes.

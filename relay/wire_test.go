@@ -160,10 +160,10 @@ func TestRTMPSToTheNode(t *testing.T) {
 		cert tls.Certificate
 		says string // why it fails; empty: it works
 	}{
-		"a good certificate":    {ca.forHost("localhost", later), ""},
-		"for another host":      {ca.forHost("elsewhere.example", later), "certificate is valid for elsewhere.example, not localhost"},
-		"expired":               {ca.forHost("localhost", time.Now().Add(-time.Hour)), "certificate has expired"},
-		"of an unknown issuer":  {other.forHost("localhost", later), "certificate signed by unknown authority"},
+		"a good certificate":   {ca.forHost("localhost", later), ""},
+		"for another host":     {ca.forHost("elsewhere.example", later), "certificate is valid for elsewhere.example, not localhost"},
+		"expired":              {ca.forHost("localhost", time.Now().Add(-time.Hour)), "certificate has expired"},
+		"of an unknown issuer": {other.forHost("localhost", later), "certificate signed by unknown authority"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			r := newRig(t, setup{tune: func(o *relay.Options) { o.Nodes.TLS = &tls.Config{RootCAs: ca.roots()} }})

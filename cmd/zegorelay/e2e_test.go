@@ -122,6 +122,12 @@ func command(t *testing.T, env []string, args ...string) *exec.Cmd {
 // start runs zegorelay against a stand-in and waits until it is ready.
 func start(t *testing.T, sim *zegosim.Sim, env ...string) *process {
 	t.Helper()
+	return startWith(t, sim, nil, env...)
+}
+
+// startWith is start with a command line in front of zegorelay's own.
+func startWith(t *testing.T, sim *zegosim.Sim, front []string, env ...string) *process {
+	t.Helper()
 	p := &process{t: t, addr: freeAddr(t), http: freeAddr(t), log: &lockedBuffer{}, done: make(chan error, 1)}
 	env = append([]string{
 		fmt.Sprintf("ZEGORELAY_APP_ID=%d", e2eAppID),
@@ -132,6 +138,10 @@ func start(t *testing.T, sim *zegosim.Sim, env ...string) *process {
 		"ZEGORELAY_HTTP_LISTEN=" + p.http,
 	}, env...)
 	p.cmd = command(t, env, "run")
+	if len(front) > 0 {
+		args := append(front, p.cmd.Args...)
+		p.cmd.Path, p.cmd.Args = "/usr/bin/env", append([]string{"env"}, args...)
+	}
 	p.cmd.Stderr = p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -375,7 +385,7 @@ func join(t *testing.T, sessions [][]rtmp.Message, file string) {
 func decode(t *testing.T, file string, atLeast int) {
 	t.Helper()
 	out, err := exec.Command("ffmpeg", "-hide_banner", "-nostdin", "-loglevel", "error", "-xerror", "-i", file,
-		"-map", "0", "-f", "framecrc", "-").Output()
+		"-map", "0:v", "-map", "0:a", "-f", "framecrc", "-").Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		t.Fatalf("%s doesn't decode: %v\n%s", file, err, exit.Stderr)

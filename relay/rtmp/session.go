@@ -3,6 +3,7 @@ package rtmp
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"time"
@@ -21,6 +22,9 @@ const (
 
 	// refusalPatience is how long a refused client may take to read why.
 	refusalPatience = time.Second
+
+	// lingerPatience is how long a client may take to close after its goodbye.
+	lingerPatience = time.Second
 )
 
 // Action is what a client asks for once it is connected.
@@ -253,6 +257,16 @@ func (s *Session) isGoodbye(streamID uint32, cmd command) bool {
 	default:
 		return false
 	}
+}
+
+// Linger gives a client that has said goodbye the time to close, and closes.
+// GStreamer takes a server that is quicker for one that failed. It blocks for
+// at most a second.
+func (s *Session) Linger() {
+	if s.c.nc.SetReadDeadline(time.Now().Add(lingerPatience)) == nil {
+		_, _ = io.Copy(io.Discard, s.c.nc)
+	}
+	_ = s.c.nc.Close()
 }
 
 // RemoteAddr is the peer's address.
