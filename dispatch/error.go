@@ -48,7 +48,7 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	switch code, known := Lookup(e.Code); {
 	case e.Code == 0:
-		fmt.Fprintf(&b, "ZEGO not asked: %v", e.Err)
+		fmt.Fprintf(&b, "the dispatch failed: %v", e.Err)
 	case known:
 		fmt.Fprintf(&b, "ZEGO answers %d, %s", e.Code, code.Meaning)
 	default:

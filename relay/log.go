@@ -16,7 +16,6 @@ const (
 	logAdvice  = "advice"
 	logRequest = "request_id"
 	logVerdict = "verdict"
-	logListen  = "listen"
 )
 
 // rounded makes a duration fit for a log line: "1.204s", not nanoseconds.

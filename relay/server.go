@@ -77,7 +77,6 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	for _, ln := range listeners {
 		accepting.Go(func() error {
 			defer stop(errShutdown) // one listener less is a program that has failed
-			s.o.Log.Info().Str(logListen, ln.Addr().String()).Msg("listening for encoders")
 			return s.accept(ctx, life, ln)
 		})
 	}

@@ -96,6 +96,7 @@ func (d *daemon) listen() error {
 		return fmt.Errorf("ZEGORELAY_RTMP_LISTEN: %w", err)
 	}
 	d.encoders = append(d.encoders, ln)
+	d.log.Info().Stringer("listen", ln.Addr()).Msg("listening for RTMP")
 	if d.cfg.RTMPSListen != "" {
 		cert, err := newCertificate(d.cfg.TLSCert, d.cfg.TLSKey, d.log)
 		if err != nil {
@@ -108,11 +109,13 @@ func (d *daemon) listen() error {
 			GetCertificate: cert.get,
 			MinVersion:     tls.VersionTLS12,
 		}))
+		d.log.Info().Stringer("listen", ln.Addr()).Msg("listening for RTMPS")
 	}
 	if d.cfg.HTTPListen != "" {
 		if d.admin, err = net.Listen("tcp", d.cfg.HTTPListen); err != nil {
 			return fmt.Errorf("ZEGORELAY_HTTP_LISTEN: %w", err)
 		}
+		d.log.Info().Stringer("listen", d.admin.Addr()).Msg("listening for HTTP")
 	}
 	return nil
 }
@@ -132,7 +135,6 @@ func (d *daemon) run(ctx context.Context) error {
 	work, ctx := errgroup.WithContext(ctx)
 	web := admin.NewServer()
 	if d.admin != nil {
-		d.log.Info().Stringer("listen", d.admin.Addr()).Msg("listening for HTTP")
 		work.Go(func() error {
 			if err := web.Serve(d.admin); !errors.Is(err, http.ErrServerClosed) {
 				return fmt.Errorf("HTTP: %w", err)
