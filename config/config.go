@@ -19,36 +19,37 @@ import (
 // Config is a valid configuration.
 type Config struct {
 	AppID        uint32
-	ServerSecret Secret
+	ServerSecret Secret // 32 characters
 
-	APIURL          []*url.URL // in order of preference
-	DispatchRate    float64    // requests a second, for the process
-	DispatchTimeout time.Duration
+	APIURL          []*url.URL     // in order of preference
+	DispatchRate    float64        // requests a second, for the process
+	DispatchTimeout time.Duration  // one request, whole
 	NodeAllow       []netip.Prefix // non-public node addresses to accept
 
-	RTMPListen  string
-	RTMPSListen string // empty: none
+	RTMPListen  string // host:port
+	RTMPSListen string // host:port; empty: none
 	TLSCert     string // file, PEM
 	TLSKey      string // file, PEM
-	HTTPListen  string // empty: off
+	HTTPListen  string // host:port of this machine; empty: off
 	App         string // RTMP application
 	StreamID    string // template with {app} and {key}
 
-	PublisherTimeout time.Duration
-	Backlog          time.Duration
-	BacklogBytes     int64
-	ConnectTimeout   time.Duration
-	StallTimeout     time.Duration
-	RetryMin         time.Duration
-	RetryMax         time.Duration
-	MaxStreams       int
-	MaxConnections   int
-	ShutdownTimeout  time.Duration
+	PublisherTimeout time.Duration // silence of an encoder
+	Backlog          time.Duration // age of undelivered media
+	BacklogBytes     int64         // bytes of it, for one stream
+	ConnectTimeout   time.Duration // from dial to Publish.Start
+	StallTimeout     time.Duration // no progress with data under way
+	RetryMin         time.Duration // longest first wait; at most RetryMax
+	RetryMax         time.Duration // longest wait
+	MaxStreams       int           // at a time
+	MaxConnections   int           // at a time
+	ShutdownTimeout  time.Duration // to deliver the rest
 
 	LogLevel  zerolog.Level
 	LogFormat string // auto, console or json
 
-	raw raw // as it was given, for Print
+	raw        raw    // as it was given, for Print, but for the secret
+	secretFile string // where the secret came from; empty: the variable
 }
 
 // raw is the environment as envconfig reads it. All of it is text: envconfig
@@ -88,10 +89,10 @@ type raw struct {
 func (c *Config) read(p *parser) {
 	r := c.raw
 	c.AppID = p.appID("APP_ID", r.AppID)
-	c.ServerSecret = p.secret("SERVER_SECRET", r.ServerSecret, r.ServerSecretFile)
+	c.ServerSecret, c.secretFile = p.secret("SERVER_SECRET", r.ServerSecret, r.ServerSecretFile)
 	c.raw.ServerSecret = "" // from here on only a Secret holds it
 	c.APIURL = p.urls("API_URL", r.APIUrl)
-	c.DispatchRate = p.float("DISPATCH_RATE", r.DispatchRate, 0.1, 40)
+	c.DispatchRate = p.rate("DISPATCH_RATE", r.DispatchRate, 40)
 	c.DispatchTimeout = p.duration("DISPATCH_TIMEOUT", r.DispatchTimeout, 100*time.Millisecond, time.Minute)
 	c.NodeAllow = p.prefixes("NODE_ALLOW", r.NodeAllow)
 	c.RTMPListen = p.address("RTMP_LISTEN", r.RTMPListen)
@@ -111,20 +112,26 @@ func (c *Config) read(p *parser) {
 	c.ShutdownTimeout = p.duration("SHUTDOWN_TIMEOUT", r.ShutdownTimeout, 100*time.Millisecond, 10*time.Minute)
 	c.LogLevel = p.level("LOG_LEVEL", r.LogLevel)
 	c.LogFormat = p.oneOf("LOG_FORMAT", r.LogFormat, "auto", "console", "json")
-	if c.RetryMin > c.RetryMax {
+	if c.RetryMax > 0 && c.RetryMin > c.RetryMax { // 0: its own problem is said
 		p.problem("RETRY_MIN", fmt.Sprintf("is %v, longer than RETRY_MAX, %v", c.RetryMin, c.RetryMax), "make it shorter")
 	}
 }
 
-// Print writes a line for every variable with the value in force. Secrets are
-// masked.
+// Print writes a line for every variable with the value in force, and behind it
+// whether that is the default or came from a file. Secrets are masked.
 func (c *Config) Print(w io.Writer) error {
 	for _, v := range variables(&c.raw) {
-		value := v.value
-		if v.Name == prefix+"SERVER_SECRET" {
+		value, origin := v.value, ""
+		switch {
+		case v.Name == prefix+"SERVER_SECRET":
 			value = c.ServerSecret.Masked()
+			if c.secretFile != "" {
+				origin = " # from " + c.secretFile
+			}
+		case value == v.Default:
+			origin = " # default"
 		}
-		if _, err := fmt.Fprintf(w, "%s=%s\n", v.Name, value); err != nil {
+		if _, err := fmt.Fprintf(w, "%s=%s%s\n", v.Name, value, origin); err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -80,38 +79,47 @@ func TestProblems(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, set := range map[string][2]string{
-		"ZEGORELAY_APP_ID is not set: copy":                                                           {"APP_ID", ""},
-		`ZEGORELAY_APP_ID is "12x", not an AppID`:                                                     {"APP_ID", "12x"},
-		`ZEGORELAY_APP_ID is "4294967296", not an AppID`:                                              {"APP_ID", "4294967296"},
-		`ZEGORELAY_APP_ID is "0"`:                                                                     {"APP_ID", "0"},
-		"ZEGORELAY_SERVER_SECRET is not set: copy":                                                    {"SERVER_SECRET", ""},
-		"ZEGORELAY_SERVER_SECRET is 30 characters, ZEGO's are 32: copy it again":                      {"SERVER_SECRET", testSecret[2:]},
-		open + " can be read by everybody (-rw-r--r--): run: chmod 600":                               {"SERVER_SECRET_FILE", open},
-		empty + " holds no ServerSecret":                                                              {"SERVER_SECRET_FILE", empty},
-		dir + "/none can't be read (no such file or directory)":                                       {"SERVER_SECRET_FILE", dir + "/none"},
-		"ZEGORELAY_API_URL has an http URL, which anybody on the way can read: use https":             {"API_URL", "http://rtc-api.zego.im/"},
-		"ZEGORELAY_API_URL has an entry that is no URL":                                               {"API_URL", "https://a.example/,rtc-api.zego.im"},
-		"ZEGORELAY_API_URL has an entry with more than":                                               {"API_URL", "https://u:p@a.example/"},
-		"ZEGORELAY_API_URL names no endpoint":                                                         {"API_URL", " , "},
-		`ZEGORELAY_DISPATCH_RATE is "41": use a number from 0.1 to 40`:                                {"DISPATCH_RATE", "41"},
-		`ZEGORELAY_DISPATCH_RATE is "NaN"`:                                                            {"DISPATCH_RATE", "NaN"},
-		`ZEGORELAY_DISPATCH_TIMEOUT is "5", not a duration: write it like`:                            {"DISPATCH_TIMEOUT", "5"},
-		"ZEGORELAY_DISPATCH_TIMEOUT is 1h0m0s: use 100ms to 1m0s":                                     {"DISPATCH_TIMEOUT", "1h"},
-		`ZEGORELAY_NODE_ALLOW has "10.0.0.0/33", not a network`:                                       {"NODE_ALLOW", "127.0.0.1, 10.0.0.0/33"},
-		`ZEGORELAY_RTMP_LISTEN is "1935", not an address`:                                             {"RTMP_LISTEN", "1935"},
-		`ZEGORELAY_RTMP_LISTEN is ":99999", not an address`:                                           {"RTMP_LISTEN", ":99999"},
-		`ZEGORELAY_HTTP_LISTEN is ":8935", which others can reach: use 127.0.0.1`:                     {"HTTP_LISTEN", ":8935"},
-		`ZEGORELAY_APP is "/live"`:                                                                    {"APP", "/live"},
-		`ZEGORELAY_STREAM_ID is "cam1", one StreamId for all keys: put {key} into it`:                 {"STREAM_ID", "cam1"},
-		`ZEGORELAY_STREAM_ID is "a.{key}"`:                                                            {"STREAM_ID", "a.{key}"},
-		`ZEGORELAY_BACKLOG_BYTES is "lots", not a size`:                                               {"BACKLOG_BYTES", "lots"},
-		"ZEGORELAY_BACKLOG_BYTES is 1KiB: use 1048576 to":                                             {"BACKLOG_BYTES", "1KiB"},
-		"ZEGORELAY_BACKLOG_BYTES is 9223372036854775807GiB":                                           {"BACKLOG_BYTES", "9223372036854775807GiB"},
-		"ZEGORELAY_RETRY_MIN is 20s, longer than RETRY_MAX, 15s":                                      {"RETRY_MIN", "20s"},
-		`ZEGORELAY_MAX_STREAMS is "0": use a whole number from 1`:                                     {"MAX_STREAMS", "0"},
-		`ZEGORELAY_LOG_LEVEL is "loud": use one of trace`:                                             {"LOG_LEVEL", "loud"},
-		`ZEGORELAY_LOG_FORMAT is "xml": use one of auto, console, json`:                               {"LOG_FORMAT", "xml"},
-		"ZEGORELAY_RTMP_LISTN is not a variable of this version: did you mean ZEGORELAY_RTMP_LISTEN?": {"RTMP_LISTN", ":1"},
+		"ZEGORELAY_APP_ID is not set: copy":                                                                                    {"APP_ID", ""},
+		`ZEGORELAY_APP_ID is "12x", not an AppID`:                                                                              {"APP_ID", "12x"},
+		`ZEGORELAY_APP_ID is "4294967296", not an AppID`:                                                                       {"APP_ID", "4294967296"},
+		`ZEGORELAY_APP_ID is "0"`:                                                                                              {"APP_ID", "0"},
+		"ZEGORELAY_SERVER_SECRET is not set: copy":                                                                             {"SERVER_SECRET", ""},
+		"ZEGORELAY_SERVER_SECRET is 30 characters, ZEGO's are 32: copy it again":                                               {"SERVER_SECRET", testSecret[2:]},
+		open + " can be read or changed by others (-rw-r--r--): run: chmod 600":                                                {"SERVER_SECRET_FILE", open},
+		empty + " holds no ServerSecret":                                                                                       {"SERVER_SECRET_FILE", empty},
+		dir + "/none can't be read (no such file or directory)":                                                                {"SERVER_SECRET_FILE", dir + "/none"},
+		"ZEGORELAY_API_URL has an entry, number 1, that is http, which anybody on the way can read: use https":                 {"API_URL", "http://rtc-api.zego.im/"},
+		"ZEGORELAY_API_URL has an entry, number 2, that is no https URL":                                                       {"API_URL", "https://a.example/,rtc-api.zego.im"},
+		"ZEGORELAY_API_URL has an entry, number 1, that has more than a host and a path":                                       {"API_URL", "https://u:p@a.example/"},
+		"ZEGORELAY_API_URL names no endpoint":                                                                                  {"API_URL", " , "},
+		`ZEGORELAY_DISPATCH_RATE is "41": use a number above 0, up to 40`:                                                      {"DISPATCH_RATE", "41"},
+		"ZEGORELAY_APP_ID is 32 characters, not an AppID: copy":                                                                {"APP_ID", testSecret},
+		"ZEGORELAY_SERVER_SECRET_FILE is not a path: write it in full":                                                         {"SERVER_SECRET_FILE", testSecret},
+		"ZEGORELAY_API_URL has an entry, number 1, that has a port":                                                            {"API_URL", "https://a.example:99999/"},
+		"ZEGORELAY_API_URL has an entry, number 1, that is no https URL: write":                                                {"API_URL", "https://:443/"},
+		"ZEGORELAY_API_URL has an entry, number 2, that has more than":                                                         {"API_URL", "https://a.example/,https://b.example/?"},
+		`ZEGORELAY_DISPATCH_RATE is "0": use a number above 0`:                                                                 {"DISPATCH_RATE", "0"},
+		`ZEGORELAY_RETRY_MAX is "x", not a duration`:                                                                           {"RETRY_MAX", "x"},
+		`ZEGORELAY_RTMP_LISTEN is "my host:1935", not an address`:                                                              {"RTMP_LISTEN", "my host:1935"},
+		`ZEGORELAY_STREAM_ID is "{kye}{key}": use letters`:                                                                     {"STREAM_ID", "{kye}{key}"},
+		`ZEGORELAY_DISPATCH_RATE is "NaN"`:                                                                                     {"DISPATCH_RATE", "NaN"},
+		`ZEGORELAY_DISPATCH_TIMEOUT is "5", not a duration: write it like`:                                                     {"DISPATCH_TIMEOUT", "5"},
+		"ZEGORELAY_DISPATCH_TIMEOUT is 1h0m0s: use 100ms to 1m0s":                                                              {"DISPATCH_TIMEOUT", "1h"},
+		`ZEGORELAY_NODE_ALLOW has "10.0.0.0/33", not a network`:                                                                {"NODE_ALLOW", "127.0.0.1, 10.0.0.0/33"},
+		`ZEGORELAY_RTMP_LISTEN is "1935", not an address`:                                                                      {"RTMP_LISTEN", "1935"},
+		`ZEGORELAY_RTMP_LISTEN is ":99999", not an address`:                                                                    {"RTMP_LISTEN", ":99999"},
+		`ZEGORELAY_HTTP_LISTEN is ":8935", which others can reach; the token for that comes in a later version: use 127.0.0.1`: {"HTTP_LISTEN", ":8935"},
+		`ZEGORELAY_APP is "/live"`:                                                                                             {"APP", "/live"},
+		`ZEGORELAY_STREAM_ID is "cam1", one StreamId for all keys: put {key} into it`:                                          {"STREAM_ID", "cam1"},
+		`ZEGORELAY_STREAM_ID is "a.{key}"`:                                                                                     {"STREAM_ID", "a.{key}"},
+		`ZEGORELAY_BACKLOG_BYTES is "lots", not a size`:                                                                        {"BACKLOG_BYTES", "lots"},
+		"ZEGORELAY_BACKLOG_BYTES is \"1KiB\": use 1MiB to 16384MiB":                                                            {"BACKLOG_BYTES", "1KiB"},
+		"ZEGORELAY_BACKLOG_BYTES is \"9223372036854775807GiB\": use":                                                           {"BACKLOG_BYTES", "9223372036854775807GiB"},
+		"ZEGORELAY_RETRY_MIN is 20s, longer than RETRY_MAX, 15s":                                                               {"RETRY_MIN", "20s"},
+		`ZEGORELAY_MAX_STREAMS is "0": use a whole number from 1`:                                                              {"MAX_STREAMS", "0"},
+		`ZEGORELAY_LOG_LEVEL is "loud": use one of trace`:                                                                      {"LOG_LEVEL", "loud"},
+		`ZEGORELAY_LOG_FORMAT is "xml": use one of auto, console, json`:                                                        {"LOG_FORMAT", "xml"},
+		"ZEGORELAY_RTMP_LISTN is not a variable of this version: did you mean ZEGORELAY_RTMP_LISTEN?":                          {"RTMP_LISTN", ":1"},
 	} {
 		t.Run(want, func(t *testing.T) {
 			environ(t, map[string]string{prefix + set[0]: set[1]})
@@ -136,35 +144,52 @@ func TestEveryProblemAtOnce(t *testing.T) {
 	if !errors.As(err, &problems) || len(problems) != 4 {
 		t.Errorf("got %v, want 4 problems", err)
 	}
-	if strings.Contains(err.Error(), "marker1") {
+	if strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), "marker1") {
 		t.Errorf("the secret is in the error: %v", err)
 	}
 }
 
-func TestWhereTheSecretComesFrom(t *testing.T) {
-	write := func(dir, name, content string) string {
-		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
+func TestNoProblemQuotesASecretInTheWrongPlace(t *testing.T) {
+	for _, name := range []string{"APP_ID", "SERVER_SECRET_FILE", "API_URL", "SERVER_SECRT"} {
+		environ(t, map[string]string{prefix + name: "https://u:" + testSecret + "@a.example:x/", prefix + "SERVER_SECRET": "-"})
+		if name != "API_URL" {
+			t.Setenv(prefix+name, testSecret)
 		}
-		return file
+		_, err := Load()
+		if err == nil || strings.Contains(err.Error(), "marker1") {
+			t.Errorf("%s: got %v", name, err)
+		}
 	}
-	dir := t.TempDir()
-	credential := "credential" + testSecret[10:]
-	inFile := "file567890" + testSecret[10:]
-	file := write(dir, "secret", inFile+"\n")
+	environ(t, map[string]string{
+		"ZEGORELAY_RTMPS_LISTEN": ":1936", "ZEGORELAY_TLS_CERT": "/none", "ZEGORELAY_TLS_KEY": testSecret,
+	})
+	if _, err := Load(); err == nil || strings.Contains(err.Error(), "marker1") {
+		t.Errorf("TLS_KEY: got %v", err)
+	}
+	environ(t, map[string]string{
+		"ZEGORELAY_RTMPS_LISTEN": ":1936", "ZEGORELAY_TLS_KEY": "/none", "ZEGORELAY_TLS_CERT": testSecret,
+	})
+	if _, err := Load(); err == nil || strings.Contains(err.Error(), "marker1") {
+		t.Errorf("TLS_CERT: got %v", err)
+	}
+}
 
-	environ(t, map[string]string{"ZEGORELAY_SERVER_SECRET_FILE": file})
-	if c, err := Load(); err != nil || c.ServerSecret.Reveal() != inFile {
-		t.Errorf("the file must come before the variable: %v", err)
+func TestNetworks(t *testing.T) {
+	p := &parser{}
+	got := fmt.Sprint(p.prefixes("X", "10.1.2.3, fd00::1,10.9.9.9/8,::ffff:127.0.0.1"))
+	if want := "[10.1.2.3/32 fd00::1/128 10.0.0.0/8 127.0.0.1/32]"; got != want || len(p.problems) > 0 {
+		t.Errorf("got %s %v, want %s", got, p.problems, want)
 	}
-	t.Setenv("CREDENTIALS_DIRECTORY", dir)
-	if c, err := Load(); err != nil || c.ServerSecret.Reveal() != inFile {
-		t.Errorf("without a credential of ours the file counts: %v", err)
-	}
-	write(dir, "server-secret", credential)
-	if c, err := Load(); err != nil || c.ServerSecret.Reveal() != credential {
-		t.Errorf("systemd's credential must come first: %v", err)
+}
+
+func TestHTTPOffAndOnLoopback(t *testing.T) {
+	for text, want := range map[string]string{
+		"off": "", "[::1]:80": "[::1]:80", "localhost:0": "localhost:0", "127.9.9.9:1": "127.9.9.9:1",
+	} {
+		p := &parser{}
+		if got := p.loopback("X", text); got != want || len(p.problems) > 0 {
+			t.Errorf("%s: got %q, %v", text, got, p.problems)
+		}
 	}
 }
 
@@ -197,7 +222,8 @@ func TestPrintMasksTheSecretAndNamesEveryVariable(t *testing.T) {
 			t.Errorf("%s has no meaning", v.Name)
 		}
 	}
-	for _, want := range []string{"ZEGORELAY_SERVER_SECRET=****aabb\n", "ZEGORELAY_RTMP_LISTEN=127.0.0.1:1\n"} {
+	for _, want := range []string{"ZEGORELAY_SERVER_SECRET=****aabb\n", "ZEGORELAY_RTMP_LISTEN=127.0.0.1:1\n",
+		"ZEGORELAY_BACKLOG=10s # default\n", "ZEGORELAY_NODE_ALLOW= # default\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, out.String())
 		}
@@ -206,42 +232,5 @@ func TestPrintMasksTheSecretAndNamesEveryVariable(t *testing.T) {
 		if strings.Contains(printed, "marker1") {
 			t.Errorf("the secret is in the clear:\n%s", printed)
 		}
-	}
-}
-
-func TestSecretCannotPrintItself(t *testing.T) {
-	s := NewSecret(testSecret)
-	type outer struct {
-		Exported   Secret
-		unexported Secret
-		pointer    *Secret
-		list       []Secret
-		table      map[string]Secret
-	}
-	o := outer{s, s, &s, []Secret{s}, map[string]Secret{"k": s}}
-	var log bytes.Buffer
-	logger := zerolog.New(&log)
-	logger.Info().Interface("a", s).Interface("b", o).Any("c", &s).Stringer("d", s).Msg(fmt.Sprint(s))
-	printed := log.String()
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%c", "%U", "%p", "%T", "%08.3f"} {
-		for _, v := range []any{s, &s, o, &o, []Secret{s}} {
-			printed += fmt.Sprintf(verb, v) + "\n"
-		}
-	}
-	for _, v := range []any{s, o, map[string]any{"x": s}} {
-		b, err := json.Marshal(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		printed += string(b)
-	}
-	printed += fmt.Sprint(errors.Join(fmt.Errorf("%v %w", s, os.ErrNotExist)))
-	for _, form := range []string{"marker1", fmt.Sprintf("%x", "marker1"), fmt.Sprintf("%X", "marker1")} {
-		if strings.Contains(printed, form) {
-			t.Errorf("the secret is in the clear as %s:\n%s", form, printed)
-		}
-	}
-	if s.Reveal() != testSecret {
-		t.Error("Reveal must give the secret")
 	}
 }

@@ -44,9 +44,10 @@ func variables(r *raw) []Variable {
 	return all
 }
 
-// Load reads the environment. Its error is Problems: all of them, at once.
+// Load reads the environment, and the file of the secret. What is wrong with
+// them is an error that matches Problems: all of it, at once.
 func Load() (*Config, error) {
-	p := &parser{}
+	p := &parser{credentials: os.Getenv("CREDENTIALS_DIRECTORY")}
 	c := &Config{}
 	p.misspelt()
 	err := envconfig.Process(strings.TrimSuffix(prefix, "_"), &c.raw)

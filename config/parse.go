@@ -3,7 +3,6 @@ package config
 import (
 	"crypto/tls"
 	"fmt"
-	"math"
 	"net"
 	"net/netip"
 	"net/url"
@@ -17,9 +16,10 @@ import (
 )
 
 // parser turns text into values. What is wrong it notes and goes on; the value
-// is then of no use.
+// is then of no use, and a number or a duration is 0.
 type parser struct {
-	problems Problems
+	credentials string // systemd's directory of them; empty: none
+	problems    Problems
 }
 
 func (p *parser) problem(name, what, do string) { p.problems.add(prefix+name, what, do) }
@@ -30,10 +30,15 @@ func (p *parser) appID(name, text string) uint32 {
 		return 0
 	}
 	n, err := strconv.ParseUint(text, 10, 32)
-	if err != nil || n == 0 {
-		p.problem(name, fmt.Sprintf("is %q, not an AppID", text), "copy the number from ZEGO's console")
+	if err == nil && n > 0 {
+		return uint32(n)
 	}
-	return uint32(n)
+	what := fmt.Sprintf("is %q, not an AppID", text)
+	if len(text) >= maskable { // the two are easily swapped: don't quote a ServerSecret
+		what = fmt.Sprintf("is %d characters, not an AppID", len(text))
+	}
+	p.problem(name, what, "copy the number from ZEGO's console")
+	return 0
 }
 
 func (p *parser) duration(name, text string, least, most time.Duration) time.Duration {
@@ -43,24 +48,29 @@ func (p *parser) duration(name, text string, least, most time.Duration) time.Dur
 		p.problem(name, fmt.Sprintf("is %q, not a duration", text), "write it like 500ms, 10s or 2m")
 	case d < least || d > most:
 		p.problem(name, fmt.Sprintf("is %v", d), fmt.Sprintf("use %v to %v", least, most))
+	default:
+		return d
 	}
-	return d
+	return 0
 }
 
 func (p *parser) integer(name, text string, least, most int64) int64 {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < least || n > most {
 		p.problem(name, fmt.Sprintf("is %q", text), fmt.Sprintf("use a whole number from %d to %d", least, most))
+		return 0
 	}
 	return n
 }
 
-func (p *parser) float(name, text string, least, most float64) float64 {
+// rate reads a number a second; NaN is not above 0 either.
+func (p *parser) rate(name, text string, most float64) float64 {
 	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsNaN(f) || f < least || f > most {
-		p.problem(name, fmt.Sprintf("is %q", text), fmt.Sprintf("use a number from %v to %v", least, most))
+	if err == nil && f > 0 && f <= most {
+		return f
 	}
-	return f
+	p.problem(name, fmt.Sprintf("is %q", text), fmt.Sprintf("use a number above 0, up to %v", most))
+	return 0
 }
 
 // size reads 64MiB, 512KiB, 1GiB, their decimal kin MB, KB, GB, and plain bytes.
@@ -85,7 +95,8 @@ func (p *parser) size(name, text string, least, most int64) int64 {
 		p.problem(name, fmt.Sprintf("is %q, not a size", text), "write it like 64MiB")
 		return 0
 	case n < 0 || n > most/unit || n*unit < least:
-		p.problem(name, "is "+text, fmt.Sprintf("use %d to %d bytes", least, most))
+		p.problem(name, fmt.Sprintf("is %q", text), fmt.Sprintf("use %dMiB to %dMiB", least>>20, most>>20))
+		return 0
 	}
 	return n * unit
 }
@@ -103,25 +114,21 @@ func (p *parser) level(name, text string) zerolog.Level {
 	return level
 }
 
-// urls reads endpoints of the API. The signed query must not be readable on the
-// way, so http is for a stand-in on this machine only.
+// urls reads endpoints of the API. Problems tell them by number, because a URL
+// may hold a password and url.Parse quotes what it can't read.
 func (p *parser) urls(name, text string) []*url.URL {
 	var all []*url.URL
 	items := list(text)
 	if len(items) == 0 {
 		p.problem(name, "names no endpoint", "leave it out for ZEGO's own")
 	}
-	for _, item := range items {
+	for i, item := range items {
 		u, err := url.Parse(item)
-		switch {
-		case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-			p.problem(name, "has an entry that is no URL", "write it like https://rtc-api.zego.im/")
-			continue
-		case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-			p.problem(name, "has an entry with more than a host and a path", "write it like https://rtc-api.zego.im/")
-			continue
-		case u.Scheme == "http" && !isLoopback(u.Hostname()):
-			p.problem(name, "has an http URL, which anybody on the way can read", "use https")
+		if err != nil {
+			u = new(url.URL) // which has no host: no URL
+		}
+		if what, do := sinOfEndpoint(u); what != "" {
+			p.problem(name, fmt.Sprintf("has an entry, number %d, that %s", i+1, what), do)
 			continue
 		}
 		if u.Path == "" {
@@ -132,6 +139,25 @@ func (p *parser) urls(name, text string) []*url.URL {
 	return all
 }
 
+// sinOfEndpoint says what is wrong with u as an endpoint of the API, and what
+// to do about it. The signed query must not be readable on the way, so http is
+// for a stand-in on this machine only.
+func sinOfEndpoint(u *url.URL) (what, do string) {
+	const example = "write it like https://rtc-api.zego.im/"
+	switch {
+	case u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
+		return "is no https URL", example
+	case u.Port() != "" && !isPort(u.Port()):
+		return "has a port beyond 65535", example
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return "has more than a host and a path", example
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		return "is http, which anybody on the way can read", "use https"
+	}
+	return "", ""
+}
+
+// prefixes reads networks; a bare address is the network of itself.
 func (p *parser) prefixes(name, text string) []netip.Prefix {
 	var all []netip.Prefix
 	for _, item := range list(text) {
@@ -142,6 +168,7 @@ func (p *parser) prefixes(name, text string) []netip.Prefix {
 				p.problem(name, fmt.Sprintf("has %q, not a network", item), "write it like 10.1.0.0/16")
 				continue
 			}
+			addr = addr.Unmap() // a peer of ::ffff:10.1.2.3 shows as 10.1.2.3
 			network = netip.PrefixFrom(addr, addr.BitLen())
 		}
 		all = append(all, network.Masked())
@@ -150,11 +177,8 @@ func (p *parser) prefixes(name, text string) []netip.Prefix {
 }
 
 func (p *parser) address(name, text string) string {
-	_, port, err := net.SplitHostPort(text)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	if err != nil {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil || !isPort(port) || strings.ContainsAny(host, " \t\r\n/") {
 		p.problem(name, fmt.Sprintf("is %q, not an address to listen on", text), "write it like :1935 or 10.1.2.3:1935")
 	}
 	return text
@@ -169,14 +193,17 @@ func (p *parser) tls(listen, cert, key string) (string, string, string) {
 		return "", "", ""
 	}
 	p.address("RTMPS_LISTEN", listen)
-	for name, file := range map[string]string{"TLS_CERT": cert, "TLS_KEY": key} {
-		if file == "" {
-			p.problem(name, "is not set", "RTMPS_LISTEN needs both a certificate and its key")
-		}
+	const both = "RTMPS_LISTEN needs both a certificate and its key"
+	if cert == "" {
+		p.problem("TLS_CERT", "is not set", both)
+	}
+	if key == "" {
+		p.problem("TLS_KEY", "is not set", both)
 	}
 	if cert != "" && key != "" {
 		if _, err := tls.LoadX509KeyPair(cert, key); err != nil {
-			p.problem("TLS_CERT", "and TLS_KEY are of no use ("+err.Error()+")", "name a certificate and its key, both PEM")
+			// The reason without the path: it may be a key, put here for its file.
+			p.problem("TLS_CERT", "and TLS_KEY are of no use ("+reasonOf(err)+")", "name a certificate and its key, both PEM")
 		}
 	}
 	return listen, cert, key
@@ -191,7 +218,8 @@ func (p *parser) loopback(name, text string) string {
 	before := len(p.problems)
 	p.address(name, text)
 	if host, _, err := net.SplitHostPort(text); len(p.problems) == before && err == nil && !isLoopback(host) {
-		p.problem(name, fmt.Sprintf("is %q, which others can reach", text), "use 127.0.0.1 and a port, or off")
+		p.problem(name, fmt.Sprintf("is %q, which others can reach; the token for that comes in a later version", text),
+			"use 127.0.0.1 and a port, or off")
 	}
 	return text
 }
@@ -225,8 +253,13 @@ func list(text string) []string {
 	return items
 }
 
+func isPort(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil
+}
+
 func isLoopback(host string) bool {
-	if host == "localhost" {
+	if strings.EqualFold(host, "localhost") {
 		return true
 	}
 	addr, err := netip.ParseAddr(host)

@@ -28,22 +28,28 @@ func (s Secret) Reveal() string {
 }
 
 // Masked tells one secret from another without telling either: the last four
-// characters of a long one.
+// characters of one that has at least 16.
 func (s Secret) Masked() string {
 	text := s.Reveal()
-	if len(text) < 16 {
+	if len(text) < maskable {
 		return hidden
 	}
 	return hidden + text[len(text)-4:]
 }
 
-const hidden = "****"
+const (
+	hidden   = "****"
+	maskable = 16 // bytes; of a shorter secret four would tell too much
+)
 
 // Format prints the mask, whatever the verb.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
 
 // String returns the mask.
 func (s Secret) String() string { return hidden }
+
+// GoString returns the mask.
+func (s Secret) GoString() string { return hidden }
 
 // MarshalText returns the mask; encoding/json and zerolog's Interface use it.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }

@@ -1,74 +1,96 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 )
 
-// secretLength is that of every ServerSecret.
-const secretLength = 32
+const (
+	secretLength  = 32   // characters, of every ServerSecret
+	maxSecretFile = 4096 // bytes; whatever is longer is some other file
+	openToOthers  = 0o026
+)
 
 // secret reads the ServerSecret: from systemd's credentials, else from the file
-// that was named, else from the variable.
-func (p *parser) secret(name, text, file string) Secret {
-	where := prefix + name
-	before := len(p.problems)
-	if credential, ok := systemdCredential(); ok {
-		where, file = credential, credential
-		text = p.secretFile(credential, false)
-	} else if file != "" {
-		where = file
-		text = p.secretFile(file, true)
+// that was named, else from the variable. from is the file that it came from,
+// empty for the variable.
+func (p *parser) secret(name, text, file string) (secret Secret, from string) {
+	if file != "" && !strings.Contains(file, "/") {
+		// Likely the secret itself, put into the wrong variable: not quoted.
+		p.problem(name+"_FILE", "is not a path", "write it in full, like /etc/zegorelay/server-secret")
+		return Secret{}, ""
 	}
-	switch {
-	case len(p.problems) > before:
-	case text == "" && file != "":
+	where, ok := prefix+name, true
+	if credential, found := p.credential("server-secret"); found {
+		from, where = credential, credential
+		text, ok = p.secretFile(credential, false) // its mode is systemd's to choose
+	} else if file != "" {
+		from, where = file, file
+		text, ok = p.secretFile(file, true)
+	}
+	text = strings.TrimRight(text, "\r\n")
+	switch length := utf8.RuneCountInString(text); {
+	case !ok: // said already
+	case length == 0 && from != "":
 		p.problems.add(where, "holds no ServerSecret", "copy it from ZEGO's console")
-	case text == "":
+	case length == 0:
 		p.problems.add(where, "is not set",
 			"copy the ServerSecret from ZEGO's console, at best into a file for "+where+"_FILE")
-	case len(text) != secretLength:
-		p.problems.add(where, fmt.Sprintf("is %d characters, ZEGO's are %d", len(text), secretLength),
+	case length != secretLength:
+		p.problems.add(where, fmt.Sprintf("is %d characters, ZEGO's are %d", length, secretLength),
 			"copy it again from the console")
 	}
-	return NewSecret(text)
+	return NewSecret(text), from
 }
 
-// systemdCredential is the file that LoadCredential=server-secret puts there.
-func systemdCredential() (file string, ok bool) {
-	dir := os.Getenv("CREDENTIALS_DIRECTORY")
-	if dir == "" {
+// credential is the file that systemd's LoadCredential=name puts there. One
+// that is there but out of reach counts: to pass over it would be to run with a
+// secret that the operator has replaced.
+func (p *parser) credential(name string) (file string, found bool) {
+	if p.credentials == "" {
 		return "", false
 	}
-	file = filepath.Join(dir, "server-secret")
+	file = filepath.Join(p.credentials, name)
 	_, err := os.Stat(file)
-	return file, err == nil
+	return file, !errors.Is(err, fs.ErrNotExist)
 }
 
-// secretFile reads a file that only its owner, or a group, may read.
-func (p *parser) secretFile(file string, guarded bool) string {
+// secretFile reads a file; a guarded one must be closed to others. It is asked
+// what it is before it is opened, for opening a pipe would wait for its writer.
+func (p *parser) secretFile(file string, guarded bool) (text string, ok bool) {
 	info, err := os.Stat(file)
+	if err == nil && !info.Mode().IsRegular() {
+		p.problems.add(file, "is not a regular file", "name the file that holds the ServerSecret")
+		return "", false
+	}
+	if err == nil && info.Size() > maxSecretFile {
+		p.problems.add(file, fmt.Sprintf("is %d bytes, too long for a ServerSecret", info.Size()),
+			"name the file that holds nothing else")
+		return "", false
+	}
 	var content []byte
 	if err == nil {
 		content, err = os.ReadFile(file)
 	}
 	if err != nil {
 		p.problems.add(file, "can't be read ("+reasonOf(err)+")", "let zegorelay read it, or name another file")
-		return ""
+		return "", false
 	}
-	if mode := info.Mode().Perm(); guarded && mode&0o007 != 0 {
-		p.problems.add(file, fmt.Sprintf("can be read by everybody (%v)", mode), "run: chmod 600 "+file)
+	if mode := info.Mode().Perm(); guarded && mode&openToOthers != 0 {
+		p.problems.add(file, fmt.Sprintf("can be read or changed by others (%v)", mode), "run: chmod 600 "+file)
 	}
-	return strings.TrimRight(string(content), "\r\n")
+	return string(content), true
 }
 
 // reasonOf is an error of the file system without the path, which is said
 // already.
 func reasonOf(err error) string {
-	if pathErr, ok := err.(*fs.PathError); ok { //nolint:errorlint // straight from os
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathErr.Err.Error()
 	}
 	return err.Error()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -78,7 +79,7 @@ func newDaemon(cfg *config.Config, log zerolog.Logger) (*daemon, error) {
 		RetryMin:         cfg.RetryMin,
 		RetryMax:         cfg.RetryMax,
 		Backlog:          cfg.Backlog,
-		BacklogBytes:     int(cfg.BacklogBytes),
+		BacklogBytes:     int(min(cfg.BacklogBytes, math.MaxInt)),
 		MaxStreams:       cfg.MaxStreams,
 		MaxConnections:   cfg.MaxConnections,
 	})
