@@ -344,7 +344,7 @@ func TestE11ImpossibleChunkSizes(t *testing.T) {
 	r := newRig(t, setup{})
 	stop := r.neighbour()
 	for _, size := range []uint32{0, 1 << 31, 1<<32 - 1} {
-		c := r.raw().shake().publish("cam1")
+		c := r.raw().shake().publish(fmt.Sprintf("size%d", size))
 		if !c.say(control(rtmp.TypeSetChunkSize, size)).closed(time.Second) {
 			t.Errorf("chunk size %d: still open after a second", size)
 		}

@@ -123,10 +123,11 @@ func newRig(t *testing.T, s setup) *rig {
 // listen starts a server on ln; it is the one that the rig looks at from then
 // on.
 func (r *rig) listen(ln net.Listener) {
-	r.srv = relay.New(r.options)
+	srv := relay.New(r.options)
+	r.srv = srv
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- r.srv.Run(ctx, ln) }()
+	go func() { done <- srv.Run(ctx, ln) }()
 	r.stop = sync.OnceFunc(func() {
 		cancel()
 		select {
