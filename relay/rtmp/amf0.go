@@ -28,15 +28,11 @@ const (
 	amfTypedObject = 0x10
 )
 
-const (
-	amfMaxDepth  = 32
-	amfMaxValues = 4096
-)
-
 // amfReader decodes AMF0 values from bytes of a peer. Depth, number of values
 // and every length are held against what is there before they are believed.
 // The first error sticks.
 type amfReader struct {
+	limits Limits
 	rest   []byte
 	values int
 	err    error
@@ -45,8 +41,8 @@ type amfReader struct {
 // decodeAMF0 decodes all values in p: float64, bool, string, nil (for null,
 // undefined, unsupported and references), object and []any. A date becomes its
 // milliseconds.
-func decodeAMF0(p []byte) ([]any, error) {
-	r := amfReader{rest: p}
+func decodeAMF0(p []byte, limits Limits) ([]any, error) {
+	r := amfReader{limits: limits, rest: p}
 	var values []any
 	for len(r.rest) > 0 && r.err == nil {
 		values = append(values, r.value(0))
@@ -57,11 +53,11 @@ func decodeAMF0(p []byte) ([]any, error) {
 func (r *amfReader) value(depth int) any {
 	r.values++
 	switch {
-	case r.values > amfMaxValues:
-		r.fail(limitErrorf("more than %d AMF values in a message", amfMaxValues))
+	case r.values > r.limits.AMFValues:
+		r.fail(limitErrorf("more than %d AMF values in a message", r.limits.AMFValues))
 		return nil
-	case depth > amfMaxDepth:
-		r.fail(limitErrorf("AMF nested deeper than %d", amfMaxDepth))
+	case depth > r.limits.AMFDepth:
+		r.fail(limitErrorf("AMF nested deeper than %d", r.limits.AMFDepth))
 		return nil
 	}
 	switch marker := r.byte(); marker {

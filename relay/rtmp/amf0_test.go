@@ -27,7 +27,7 @@ func TestDecodeAMF0(t *testing.T) {
 		"object in an array": {"\x0a\x00\x00\x00\x01\x03\x00\x00\x09", []any{[]any{object{}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := decodeAMF0([]byte(tc.in))
+			got, err := decodeAMF0([]byte(tc.in), Limits{}.withDefaults())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -48,7 +48,7 @@ func TestDecodeAMF0Refuses(t *testing.T) {
 		"an array of 2^31-1 values":      {"\x0a\x7f\xff\xff\xff\x05", ErrProtocol},
 		"an array of 2^32-1 values":      {"\x0a\xff\xff\xff\xff\x05", ErrProtocol},
 		"a string of 4 GiB":              {"\x0c\xff\xff\xff\xffx", ErrProtocol},
-		"more values than any needs":     {strings.Repeat("\x05", amfMaxValues+1), ErrTooBig},
+		"more values than any needs":     {strings.Repeat("\x05", 4097), ErrTooBig},
 		"a switch to AMF3":               {"\x11\x01", ErrProtocol},
 		"an object that doesn't end":     {"\x03\x00\x01a\x05", ErrProtocol},
 		"a number of four bytes":         {"\x00\x00\x00\x00\x00", ErrProtocol},
@@ -58,7 +58,7 @@ func TestDecodeAMF0Refuses(t *testing.T) {
 		"a reference that is cut in two": {"\x07\x00", ErrProtocol},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := decodeAMF0([]byte(tc.in)); !errors.Is(err, tc.want) {
+			if _, err := decodeAMF0([]byte(tc.in), Limits{}.withDefaults()); !errors.Is(err, tc.want) {
 				t.Errorf("got %v, want %v", err, tc.want)
 			}
 		})

@@ -42,7 +42,7 @@ func TestReaderReadsRealEncoders(t *testing.T) {
 					}
 					continue
 				}
-				cmd, err := parseCommand(m)
+				cmd, err := parseCommand(m, Limits{}.withDefaults())
 				if err != nil {
 					t.Fatalf("command: %v", err)
 				}

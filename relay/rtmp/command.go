@@ -18,12 +18,12 @@ type command struct {
 
 // parseCommand decodes an AMF0 or AMF3-typed command message. The AMF3 type
 // carries AMF0 values behind a zero byte.
-func parseCommand(m Message) (command, error) {
+func parseCommand(m Message, limits Limits) (command, error) {
 	body := m.Payload
 	if m.Type == TypeCommandAMF3 && len(body) > 0 && body[0] == 0 {
 		body = body[1:]
 	}
-	values, err := decodeAMF0(body)
+	values, err := decodeAMF0(body, limits)
 	// Encoders pad commands with values that only Flash could read. What comes
 	// before those is enough; a peer that goes over a limit is not forgiven.
 	if errors.Is(err, ErrTooBig) || err != nil && len(values) < 2 {

@@ -10,6 +10,8 @@ type Limits struct {
 	CommandBytes    int // one command, data or control message [1 MiB]
 	UnfinishedBytes int // held for messages that have begun and not ended, per connection [32 MiB]
 	ChunkStreams    int // chunk stream ids one peer may use [1024]
+	AMFDepth        int // nesting of values in a command [32]
+	AMFValues       int // values in a command [4096]
 
 	HandshakeTime time.Duration // for a client's handshake [10s]
 	PublishTime   time.Duration // from the accept to publish or play [20s]
@@ -20,6 +22,8 @@ func (l Limits) withDefaults() Limits {
 	l.CommandBytes = or(l.CommandBytes, 1<<20)
 	l.UnfinishedBytes = or(l.UnfinishedBytes, 32<<20)
 	l.ChunkStreams = or(l.ChunkStreams, 1024)
+	l.AMFDepth = or(l.AMFDepth, 32)
+	l.AMFValues = or(l.AMFValues, 4096)
 	l.HandshakeTime = or(l.HandshakeTime, 10*time.Second)
 	l.PublishTime = or(l.PublishTime, 20*time.Second)
 	return l

@@ -92,7 +92,7 @@ func (s *Session) negotiate() error {
 		if m.Type != TypeCommand && m.Type != TypeCommandAMF3 {
 			continue // media before publish belongs to nothing
 		}
-		cmd, err := parseCommand(m)
+		cmd, err := parseCommand(m, s.c.in.limits)
 		if err != nil {
 			return err
 		}
@@ -233,7 +233,7 @@ func (s *Session) Read() (Message, error) {
 		case m.Type != TypeCommand && m.Type != TypeCommandAMF3:
 			continue
 		}
-		cmd, err := parseCommand(m)
+		cmd, err := parseCommand(m, s.c.in.limits)
 		if err != nil {
 			return Message{}, err
 		}

@@ -311,7 +311,7 @@ func TestGoodbyes(t *testing.T) {
 		"closeStream on the connection":       {commandMessage(0, "closeStream", 0, nil), false},
 		"a command that nobody knows of ever": {commandMessage(1, "xyzzy", 0, nil), false},
 	} {
-		cmd, err := parseCommand(tc.m)
+		cmd, err := parseCommand(tc.m, Limits{}.withDefaults())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -202,7 +202,7 @@ func (u *Upstream) readCommand() (command, error) {
 			return command{}, err
 		}
 		if m.Type == TypeCommand || m.Type == TypeCommandAMF3 {
-			return parseCommand(m)
+			return parseCommand(m, u.c.in.limits)
 		}
 	}
 }
