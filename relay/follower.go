@@ -18,7 +18,8 @@ var errDrained = errors.New("the backlog is drained")
 // A follower is for one goroutine.
 type follower struct {
 	b     *backlog
-	next  uint64  // sequence number of the next message
+	from  uint64  // sequence number of the first message of the last read
+	next  uint64  // … and of the next message
 	lost  bool    // next is not where the last read ended: a start is needed
 	given headers // what the reader has been given
 	woken chan struct{}
@@ -40,8 +41,8 @@ func (b *backlog) follow() *follower {
 
 // read appends to dst what is there to be read: at most cap(dst) messages and
 // about maxBytes, and blocks until there is something. It returns dst as it is
-// when tick fires, errDrained at the end, or why ctx ended. The sequence number
-// behind the last message read is f.next.
+// when tick fires, errDrained at the end, or why ctx ended. The sequence numbers
+// of what was read, opening headers apart, are f.from up to f.next.
 func (f *follower) read(ctx context.Context, tick <-chan time.Time, dst []entry, maxBytes int) ([]entry, error) {
 	for {
 		got, asleep, err := f.take(dst, maxBytes)
@@ -71,6 +72,7 @@ func (f *follower) take(dst []entry, maxBytes int) (got []entry, asleep bool, er
 	if f.lost {
 		dst = f.recover(dst)
 	}
+	f.from = f.next
 	for size := 0; !f.lost && f.next < b.end() && len(dst) < cap(dst) && size < maxBytes; f.next++ {
 		e := *b.at(f.next)
 		f.given.apply(e)

@@ -16,6 +16,14 @@ const (
 	logAdvice  = "advice"
 	logRequest = "request_id"
 	logVerdict = "verdict"
+
+	logMost        = "most"
+	logMessages    = "messages"
+	logBytes       = "bytes"
+	logSessions    = "sessions"
+	logReplayed    = "replayed"
+	logDropped     = "dropped"
+	logUndelivered = "undelivered"
 )
 
 // rounded makes a duration fit for a log line: "1.204s", not nanoseconds.

@@ -115,7 +115,7 @@ func (s *Server) receive(ctx, life context.Context, nc net.Conn) {
 	ctx, leave := context.WithCancelCause(ctx)
 	visit, ok := s.lobby.enter(nc.RemoteAddr(), leave)
 	if !ok {
-		s.o.Log.Warn().Stringer(logRemote, nc.RemoteAddr()).Int("most", s.o.MaxConnections).
+		s.o.Log.Warn().Stringer(logRemote, nc.RemoteAddr()).Int(logMost, s.o.MaxConnections).
 			Msg("connection closed: all places are taken by publishers")
 		leave(nil)
 		_ = nc.Close()

@@ -251,14 +251,14 @@ func (s *Stream) logEnd() {
 	event := s.log.Info()
 	undelivered := s.backlog.undelivered()
 	if undelivered > 0 {
-		event = s.log.Warn().Uint64("undelivered", undelivered)
+		event = s.log.Warn().Uint64(logUndelivered, undelivered)
 	}
 	st := s.Status()
 	if st.MessagesIn == 0 {
 		event = s.log.Debug()
 	}
 	event.Stringer(logAfter, rounded(time.Since(s.since))).
-		Uint64("messages", st.MessagesIn).Uint64("bytes", st.BytesIn).Uint64("sessions", st.Sessions).
-		Uint64("replayed", st.Replayed).Uint64("dropped", st.Dropped).
+		Uint64(logMessages, st.MessagesIn).Uint64(logBytes, st.BytesIn).Uint64(logSessions, st.Sessions).
+		Uint64(logReplayed, st.Replayed).Uint64(logDropped, st.Dropped).
 		Msg("stream ended")
 }

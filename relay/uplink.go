@@ -125,20 +125,20 @@ func (u *uplink) write(batch []entry) error {
 	return u.upstream.Flush()
 }
 
-// count keeps the books of a batch of n messages that ends at the follower's
-// position.
+// count keeps the books of the batch of n messages that the follower has just
+// read.
 func (u *uplink) count(n int) {
 	c := &u.s.counters
 	c.messagesOut.Add(uint64(n))
-	next := u.follower.next
-	if before := next - min(next, uint64(n)); before < u.s.written {
-		c.replayed.Add(min(next, u.s.written) - before)
+	from, next := u.follower.from, u.follower.next
+	if from < u.s.written {
+		c.replayed.Add(min(next, u.s.written) - from)
 	}
 	u.s.written = max(u.s.written, next)
 	if lost := u.follower.dropped; lost > 0 {
 		u.follower.dropped = 0
 		c.dropped.Add(lost)
-		u.s.log.Warn().Uint64("messages", lost).
+		u.s.log.Warn().Uint64(logDropped, lost).
 			Msg("media dropped: it was over the bounds of the backlog before a node could take it")
 	}
 }

@@ -280,6 +280,3 @@ func (u *Upstream) Unpublish() error {
 
 // Close closes the connection. Blocked calls return.
 func (u *Upstream) Close() error { return u.c.nc.Close() }
-
-// LocalAddr is our end of the connection to the node.
-func (u *Upstream) LocalAddr() net.Addr { return u.c.nc.LocalAddr() }
