@@ -450,6 +450,12 @@ func TestE15AnnouncedAndUnfinished(t *testing.T) {
 				c.say(header(3+id, rtmp.TypeVideo, 0, 64<<10, 1), make([]byte, 128))
 			}
 		},
+		"400 partial messages that hold 128 KiB each": func(c *raw) {
+			c.say(control(rtmp.TypeSetChunkSize, 128<<10))
+			for id := range 400 {
+				c.say(header(3+id, rtmp.TypeVideo, 0, 1<<20, 1), make([]byte, 128<<10))
+			}
+		},
 		"65,000 chunk streams": func(c *raw) {
 			for id := range 65_000 {
 				c.say(append(header(3+id, 19, 0, 1, 1), 0))

@@ -256,6 +256,25 @@ func TestPublishAgainAtOnce(t *testing.T) {
 	}
 }
 
+// An encoder may be back before we have read the goodbye on its old connection.
+func TestPublishWaitsForAGoodbyeUnderWay(t *testing.T) {
+	r := newRig(t, setup{})
+	e := r.publish()
+	e.frames(60)
+	back := make(chan error, 1)
+	go func() {
+		_, err := r.dial("cam1")
+		back <- err
+	}()
+	<-time.After(50 * time.Millisecond)
+	if err := e.up.Unpublish(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-back; err != nil {
+		t.Errorf("the encoder sees %v", err)
+	}
+}
+
 // SIGTERM frees the StreamId at the node and loses nothing that was accepted.
 func TestShutdown(t *testing.T) {
 	r := newRig(t, setup{})

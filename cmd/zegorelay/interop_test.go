@@ -166,6 +166,27 @@ func TestE2EFfmpegAsNode(t *testing.T) {
 	decode(t, recorded, 230)
 }
 
+func TestE2ERTMPS(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cert, key, addr := filepath.Join(dir, "cert"), filepath.Join(dir, "key"), freeAddr(t)
+	writePair(t, cert, key, "localhost", time.Now())
+	rec := &recorder{}
+	sim := startSim(t, rec, "")
+	p := start(t, sim, "ZEGORELAY_RTMPS_LISTEN="+addr, "ZEGORELAY_TLS_CERT="+cert, "ZEGORELAY_TLS_KEY="+key)
+	sent := filepath.Join(dir, "sent.flv")
+	if out, err := ffmpeg(5, "rtmps://"+addr+"/live/cam1", sent).CombinedOutput(); err != nil {
+		t.Errorf("ffmpeg: %v\n%s", err, out)
+	}
+	waitFor(t, "the end of the stream", func() bool { return strings.Contains(p.log.String(), "stream ended") })
+	p.terminate()
+	sim.Close()
+	if len(rec.sessions) != 1 {
+		t.Fatalf("%d sessions\n%s", len(rec.sessions), p.log)
+	}
+	auditMedia(t, readFLV(t, sent), rec.sessions[0], 300)
+}
+
 // Nothing can be played yet: a player is told so.
 func TestE2EPlayersAreRefused(t *testing.T) {
 	t.Parallel()

@@ -38,6 +38,13 @@ func TestDecodeAMF0(t *testing.T) {
 	}
 }
 
+func TestDecodeAMF0AtTheLimitOfDepth(t *testing.T) {
+	in := strings.Repeat("\x0a\x00\x00\x00\x01", 32) + "\x05"
+	if _, err := decodeAMF0([]byte(in), Limits{}.withDefaults()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDecodeAMF0Refuses(t *testing.T) {
 	for name, tc := range map[string]struct {
 		in   string
@@ -45,6 +52,7 @@ func TestDecodeAMF0Refuses(t *testing.T) {
 	}{
 		"a million nested arrays":        {strings.Repeat("\x0a\x00\x00\x00\x01", 1e6) + "\x05", ErrTooBig},
 		"a million nested objects":       {strings.Repeat("\x03\x00\x01a", 1e6), ErrTooBig},
+		"arrays nested 33 deep":          {strings.Repeat("\x0a\x00\x00\x00\x01", 33) + "\x05", ErrTooBig},
 		"an array of 2^31-1 values":      {"\x0a\x7f\xff\xff\xff\x05", ErrProtocol},
 		"an array of 2^32-1 values":      {"\x0a\xff\xff\xff\xff\x05", ErrProtocol},
 		"a string of 4 GiB":              {"\x0c\xff\xff\xff\xffx", ErrProtocol},

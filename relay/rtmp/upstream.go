@@ -180,18 +180,13 @@ func refusalIn(cmd command) *StatusError {
 		}
 		return &status
 	case "onStatus":
-		if info := append(cmd.args, nil, nil); levelOf(info[1]) == "error" || levelOf(info[0]) == "error" {
+		if cmd.object(0).string("level") == "error" || cmd.object(1).string("level") == "error" {
 			return &status
 		}
 	case "close":
 		return &StatusError{Code: "close"}
 	}
 	return nil
-}
-
-func levelOf(info any) string {
-	o, _ := info.(object)
-	return o.string("level")
 }
 
 // readCommand reads until a command; all else that a node sends is ignored.
