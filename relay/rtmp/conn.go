@@ -3,8 +3,10 @@ package rtmp
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -192,7 +194,27 @@ func (c *conn) send(messages ...Message) error {
 // flush writes what is queued. The caller holds mu.
 func (c *conn) flush() error {
 	c.extend(&c.writeBy, c.timeouts.Write, c.nc.SetWriteDeadline)
-	return peerError(c.out.Flush())
+	err := c.out.Flush()
+	if c.out.vectored && errors.Is(err, os.ErrDeadlineExceeded) {
+		err = c.outlast(err)
+	}
+	return peerError(err)
+}
+
+// outlast goes on with a write that its deadline has cut off. The deadline is
+// for a peer that stands still; one that is only slow, say with a large keyframe
+// over a thin uplink, may take as long as it goes on acknowledging.
+func (c *conn) outlast(err error) error {
+	c.writeBy = time.Time{}
+	for errors.Is(err, os.ErrDeadlineExceeded) {
+		before := progressOf(c.nc)
+		_ = c.nc.SetWriteDeadline(time.Now().Add(c.timeouts.Write / 4))
+		err = c.out.Flush()
+		if now := progressOf(c.nc); !now.Known || now.Acked == before.Acked {
+			break
+		}
+	}
+	return err
 }
 
 // setTimeouts sets the bounds of silence, counted from now.

@@ -15,8 +15,10 @@ const (
 	// small, so that we soon know what it has received.
 	windowForNodes = 32 << 10
 
-	// goodbyePatience is how long a node may take to close after our goodbye.
-	goodbyePatience = 500 * time.Millisecond
+	// goodbyePatience is how long a node may take to close after our goodbye. If
+	// we closed first, an Acknowledgement of its would meet a closed port, and the
+	// reset could take what it has not read yet.
+	goodbyePatience = 1500 * time.Millisecond
 )
 
 // Transactions of the commands that we wait for.

@@ -41,7 +41,7 @@ type Writer struct {
 	scratch []byte
 	loose   int
 	pieces  net.Buffers
-	flushed net.Buffers // pieces while they are written: WriteTo eats its receiver
+	flushed net.Buffers // of pieces, what is still to be written: WriteTo eats its receiver
 	joined  []byte      // pieces for a dst that takes one at a time
 
 	queued uint64 // bytes queued since the Writer was made
@@ -91,23 +91,29 @@ func (w *Writer) SetChunkSize(size int) {
 func (w *Writer) Queued() uint64 { return w.queued }
 
 // Flush writes what is queued and blocks until it is written or the
-// connection's write deadline passes. After an error the Writer is of no use.
+// connection's write deadline passes. After an error the Writer is of no use,
+// but for one: after a deadline on a *net.TCPConn the next Flush goes on where
+// this one was cut off.
 func (w *Writer) Flush() error {
 	w.collect()
 	if len(w.pieces) == 0 {
 		return nil
 	}
-	err := w.write()
+	if err := w.write(); err != nil {
+		return err
+	}
 	clear(w.pieces)
-	w.pieces = w.pieces[:0]
+	w.pieces, w.flushed = w.pieces[:0], nil
 	w.scratch, w.loose = w.scratch[:0], 0
-	return err
+	return nil
 }
 
 // write sends pieces. What can't take many at once, such as TLS, gets one.
 func (w *Writer) write() error {
 	if w.vectored || len(w.pieces) == 1 {
-		w.flushed = w.pieces
+		if w.flushed == nil {
+			w.flushed = w.pieces
+		}
 		_, err := w.flushed.WriteTo(w.dst)
 		return err
 	}
