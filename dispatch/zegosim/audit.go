@@ -4,14 +4,15 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 
 	"zegorelay/relay/rtmp"
 )
 
 const (
-	// auditKeeps is how many messages an Audit looks back at: more than any
-	// backlog holds.
+	// auditKeeps is how many messages an Audit looks back at, at the least: more
+	// than any backlog holds. At the most it is twice as many.
 	auditKeeps = 100_000
 
 	maxAuditViolations = 20
@@ -19,37 +20,67 @@ const (
 
 // Audit holds what one encoder sent against what nodes received of it, by
 // content: every message from the first keyframe on must arrive at least once,
-// bit for bit, and within a session in the order sent and without a gap.
+// bit for bit, and within a session in the order sent and without a gap. A
+// session may go on from a later keyframe; what it left out another session must
+// bring. Of a stream without video, any frame of sound is a keyframe.
 //
 // It may be used by the encoder's and the nodes' goroutines at once. For a
 // stream whose content repeats, a keyframe means the latest one sent of its
-// content: the repetition must be longer than any replay.
+// content: what comes between must last longer than any replay.
 type Audit struct {
 	mu      sync.Mutex
 	sent    []message // sent[i] has the number base+i
 	base    int
-	begun   bool           // a keyframe was sent: from there on all counts
-	headers map[digest]int // what was sent as metadata or sequence header
-	keys    map[digest]int // keyframe → number of the latest
-	at      map[int]int    // session → number of the next message; absent before its keyframe
-	seen    map[int]bool   // sessions
-	newest  int            // all before it are older than what arrived last
+	begun   bool             // a keyframe was sent: from there on all counts
+	video   bool             // some of it is video
+	headers map[digest]int   // what was sent as metadata or sequence header → the latest
+	inForce map[slot]digest  // the newest header of its kind
+	starts  map[digest]int   // where a session can begin → the latest
+	next    map[int]position // by session
+	newest  int              // all before it is older than what arrived last
 	report  Report
+	more    int // violations that are not kept
 }
 
-// digest tells payloads apart. Half of a SHA-256 does, without the chance that
-// a faster sum's collision passes for an arrival.
+// digest tells payloads apart. Half of a SHA-256 does, and leaves no room for the
+// thought that a collision passed for an arrival; processors have it built in.
 type digest [16]byte
 
+// digestOf is of the type and the payload. The time is not in it: each session
+// has its own.
+func digestOf(m rtmp.Message) (d digest) {
+	sum := sha256.New()
+	sum.Write([]byte{byte(m.Type)})
+	sum.Write(m.Payload)
+	copy(d[:], sum.Sum(nil))
+	return d
+}
+
+func isHeader(k rtmp.Kind) bool { return k == rtmp.Metadata || k == rtmp.SequenceHeader }
+
+// message is what an Audit keeps of one that was sent.
 type message struct {
 	digest  digest
 	arrived bool
-	counts  bool // from the first keyframe on
+	counts  bool // Missing or Pending until it arrives
 }
 
-// Report is the balance of an Audit. All figures are of messages.
+// slot is what a header replaces.
+type slot struct {
+	typ  rtmp.Type
+	info rtmp.Info
+}
+
+// position is the number of the message that a session must bring next.
+type position struct {
+	number  int
+	aligned bool // false before its first keyframe
+}
+
+// Report is the balance of an Audit. All figures are of messages, and Sent is
+// the sum of the next three.
 type Report struct {
-	Sent     int // from the first keyframe on
+	Sent     int // from the first keyframe on, without headers brought elsewhere than in their place
 	Arrived  int // of these, once or more
 	Missing  int // sent before one that arrived, and not arrived
 	Pending  int // sent after all that arrived: under way, or lost
@@ -64,33 +95,30 @@ type Report struct {
 func NewAudit() *Audit {
 	return &Audit{
 		headers: make(map[digest]int),
-		keys:    make(map[digest]int),
-		at:      make(map[int]int),
-		seen:    make(map[int]bool),
+		inForce: make(map[slot]digest),
+		starts:  make(map[digest]int),
+		next:    make(map[int]position),
 	}
 }
 
-func digestOf(m rtmp.Message) (d digest) {
-	sum := sha256.Sum256(append([]byte{byte(m.Type)}, m.Payload...))
-	copy(d[:], sum[:])
-	return d
-}
-
-func isHeader(k rtmp.Kind) bool { return k == rtmp.Metadata || k == rtmp.SequenceHeader }
-
 // Sent notes the next message that the encoder sends. It comes before the
-// sending.
+// sending. It keeps nothing of the payload.
 func (a *Audit) Sent(m rtmp.Message) {
-	kind, d := m.Inspect().Kind, digestOf(m)
+	info, d := m.Inspect(), digestOf(m)
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if m.Type == rtmp.TypeVideo && !a.video {
+		a.video = true
+		a.waitForKeyframe()
+	}
 	number := a.base + len(a.sent)
 	switch {
-	case isHeader(kind):
+	case isHeader(info.Kind):
 		a.headers[d] = number
-	case kind == rtmp.Keyframe:
+		a.inForce[slot{m.Type, info}] = d
+	case info.Kind == rtmp.Keyframe || m.Type == rtmp.TypeAudio && !a.video:
 		a.begun = true
-		a.keys[d] = number
+		a.starts[d] = number
 	}
 	a.sent = append(a.sent, message{digest: d, counts: a.begun})
 	if a.begun {
@@ -101,57 +129,100 @@ func (a *Audit) Sent(m rtmp.Message) {
 	}
 }
 
-// forget drops the n oldest messages; what of them is missing stays counted.
+// waitForKeyframe takes back that what was sent so far must arrive: it was sound
+// before the picture, where a session can't begin after all.
+func (a *Audit) waitForKeyframe() {
+	a.begun = false
+	for i := range a.sent {
+		a.excuse(&a.sent[i])
+	}
+}
+
+// excuse takes a message that has not arrived out of the balance.
+func (a *Audit) excuse(m *message) {
+	if m.counts && !m.arrived {
+		m.counts = false
+		a.report.Sent--
+	}
+}
+
+// forget drops the n oldest messages; what of them is missing stays counted, as
+// do headers in force: they are sent again at any time.
 func (a *Audit) forget(n int) {
 	for _, m := range a.sent[:n] {
 		if m.counts && !m.arrived {
 			a.report.Missing++
 		}
 	}
-	a.sent = append([]message(nil), a.sent[n:]...)
+	a.sent = slices.Clone(a.sent[n:])
 	a.base += n
 	a.newest = max(a.newest, a.base)
-	maps.DeleteFunc(a.keys, func(_ digest, number int) bool { return number < a.base })
+	maps.DeleteFunc(a.starts, func(_ digest, number int) bool { return number < a.base })
+	needed := make(map[digest]bool, len(a.inForce))
+	for _, d := range a.inForce {
+		needed[d] = true
+	}
+	maps.DeleteFunc(a.headers, func(d digest, number int) bool { return number < a.base && !needed[d] })
 }
 
-// Received notes the next message that a node got in a session.
+// Received notes the next message that a node got in a session. It keeps
+// nothing of the payload.
 func (a *Audit) Received(session int, m rtmp.Message) {
 	kind, d := m.Inspect().Kind, digestOf(m)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.seen[session] {
-		a.seen[session] = true
+	at, known := a.next[session]
+	if !known {
+		a.next[session] = at
 		a.report.Sessions++
 	}
-	next, aligned := a.at[session]
-	if aligned && next < a.base+len(a.sent) && next >= a.base && a.sent[next-a.base].digest == d {
-		a.arrive(session, next)
+	if next := a.at(at.number); at.aligned && next != nil && next.digest == d {
+		a.arrive(session, at.number)
 		return
 	}
 	if isHeader(kind) {
-		if _, ok := a.headers[d]; !ok {
-			a.violate("session %d: a header that was never sent", session)
-		}
+		a.receivedHeader(session, d)
 		return
 	}
-	key, isKey := a.keys[d]
+	start, isStart := a.starts[d]
 	switch {
+	case isStart && (!at.aligned || start > at.number):
+		a.arrive(session, start)
 	case kind != rtmp.Keyframe:
 		a.violate("session %d: %v at %d ms is not what was sent next", session, m.Type, m.Timestamp)
-	case !isKey:
+	case !isStart:
 		a.violate("session %d: a keyframe that was never sent", session)
-	case aligned && key < next:
-		a.violate("session %d: a keyframe that came before", session)
 	default:
-		a.arrive(session, key)
+		a.violate("session %d: a keyframe that came before", session)
 	}
 }
 
-// arrive notes the arrival of a message.
+// receivedHeader notes a header that is not what was sent next. A session begins
+// with the headers in force; with that, one that was on its way is there.
+func (a *Audit) receivedHeader(session int, d digest) {
+	number, ok := a.headers[d]
+	if !ok {
+		a.violate("session %d: a header that was never sent", session)
+		return
+	}
+	if m := a.at(number); m != nil {
+		a.excuse(m)
+	}
+}
+
+// at is the message of a number, nil if it is forgotten or not sent yet.
+func (a *Audit) at(number int) *message {
+	if number < a.base || number >= a.base+len(a.sent) {
+		return nil
+	}
+	return &a.sent[number-a.base]
+}
+
+// arrive notes the arrival of a message that is kept.
 func (a *Audit) arrive(session, number int) {
-	a.at[session] = number + 1
+	a.next[session] = position{number: number + 1, aligned: true}
 	a.newest = max(a.newest, number+1)
-	m := &a.sent[number-a.base]
+	m := a.at(number)
 	switch {
 	case m.arrived:
 		a.report.Repeated++
@@ -162,17 +233,20 @@ func (a *Audit) arrive(session, number int) {
 }
 
 func (a *Audit) violate(format string, args ...any) {
-	if len(a.report.Violations) < maxAuditViolations {
-		a.report.Violations = append(a.report.Violations, fmt.Sprintf(format, args...))
+	if len(a.report.Violations) == maxAuditViolations {
+		a.more++
+		return
 	}
+	a.report.Violations = append(a.report.Violations, fmt.Sprintf(format, args...))
 }
 
-// Report returns the balance as it stands.
+// Report returns the balance as it stands. It looks at every message that is
+// kept: a few milliseconds at the most.
 func (a *Audit) Report() Report {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	r := a.report
-	r.Violations = append([]string(nil), r.Violations...)
+	r.Violations = withMore(r.Violations, a.more)
 	for i, m := range a.sent {
 		switch {
 		case !m.counts || m.arrived:

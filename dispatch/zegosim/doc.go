@@ -1,27 +1,51 @@
 // Package zegosim is a local stand-in for ZEGO: the dispatch API and the media
-// nodes it names, on loopback, with the habits and the faults of the real ones.
+// nodes that it names, on loopback, with the habits and the faults of the real
+// ones.
 //
-// It is a witness: it holds what a client does against ZEGO's documents with a
-// signature check and a code table of its own, and shares only the RTMP layer
-// with the relay.
+// It is a witness. It holds what a client does against ZEGO's documents with a
+// signature check and a code table of its own, and shares nothing with the
+// relay but the RTMP layer. What a test asserts of it is Violations, which must
+// be empty, and an Audit, in which nothing must be missing.
 //
 // # What ZEGO documents
 //
-// The parameters and their forms, the signature, the clock skew of 600 s, the
-// limit of 40 calls a second for an AppID, the codes, the two hours for which a
-// node is good, one publisher for a StreamId, the shape of an answer.
+//	the call       GET /?Action=RTMPDispatchV2&…; the older RTMPDispatch answers host:port
+//	the signature  lower hex of md5(AppId + SignatureNonce + ServerSecret + Timestamp)
+//	the time       at most 600 s from ZEGO's clock, either way
+//	the answer     {"Code":0,"Message":"ok","RequestId":"…","Data":["rtmp://node/AppId/StreamId"]}
+//	the limit      40 calls a second for an AppID; 1010 or 30002 beyond
+//	the node       good for two hours; a dispatch before every push
+//	the StreamId   [A-Za-z0-9_-]{1,256}; one publisher in the whole AppID, the later one fails
 //
-// # What is stricter here
+// # What is our strictness
 //
-// The order of the checks. A second use of a query parameter or a nonce. A
-// media node takes a stream only if this stand-in named this very node for it.
-// The media itself: headers before frames, a keyframe first, time that begins
-// near zero and doesn't fall. All of these end up in Violations.
+// ZEGO doesn't tell in which order it checks, how it counts a second, whether it
+// minds a nonce that comes again, or how a node refuses. Here:
 //
-// # Rooms
+//   - The checks come in the order of their functions in verify.go: who calls,
+//     then the signature, then the dispatch. A query parameter may come once.
+//   - The window of the limit slides, and refused calls count, too.
+//   - Successive dispatches of a StreamId name different nodes, living ones
+//     first, so that a client that keeps an address is found out.
+//   - A node takes a stream only if this stand-in named this very node for a
+//     push of it. A second publish on one dispatch is a violation unless the API
+//     was down or at fault; any number of connects is not.
+//   - A second publisher gets NetStream.Publish.BadName. An unclean end holds
+//     the name for Options.Linger, a goodbye frees it at once.
+//   - Of the media: metadata and sequence headers before frames, a keyframe
+//     first, time that begins below 2 s and doesn't fall, no silence of 30 s.
 //
-// sim.go starts and ends it all, gateway.go and codes.go are the API, registry.go
-// is what both sides know of streams, node.go takes them in, check.go looks at
-// what arrives, faults.go is how it misbehaves. audit.go stands apart: it holds
+// What ZEGO may let pass and what it would only refuse both end up in
+// Violations. Not so the answers that a correct client gets, too: no node, too
+// many calls, a name that is taken. An App that is switched off or lacks the
+// service (1005, 100000016, 100000017) is an AnswerCode here.
+//
+// # Reading order
+//
+// sim.go starts and ends it all. gateway.go is the API over HTTP, verify.go its
+// checks, codes.go their names; registry.go is what ZEGO remembers of calls,
+// sessions.go what of streams. node.go is a media node's life and death,
+// publish.go one connection to it, check.go the eye on its media, record.go its
+// file. faults.go is how all of it misbehaves. audit.go stands apart: it holds
 // what one encoder sent against what the nodes got of it.
 package zegosim

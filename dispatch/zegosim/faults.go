@@ -2,29 +2,30 @@ package zegosim
 
 import (
 	"io"
+	"net"
 	"net/http"
 )
 
-// APIFault is a way for the API to misbehave. All of them come after the call
-// was noted.
+// APIFault is a way for the API to misbehave. It changes what is answered; the
+// call has been checked and noted before. To take the API down altogether, use
+// KillAPI.
 type APIFault interface {
-	serve(g *gateway, w http.ResponseWriter, r *http.Request)
+	serve(c *call, w http.ResponseWriter)
 }
 
 // AnswerCode answers every call with one of ZEGO's codes.
 type AnswerCode int
 
-func (c AnswerCode) serve(g *gateway, w http.ResponseWriter, _ *http.Request) {
-	g.answer(w, int(c), nil)
-}
+func (a AnswerCode) serve(c *call, w http.ResponseWriter) { c.answer(w, int(a), nil) }
 
-// AnswerHTTP answers every call with a status and a body as they are.
+// AnswerHTTP answers every call with a status and a body as they are: an error
+// of a proxy, HTML, JSON that breaks off, nothing.
 type AnswerHTTP struct {
 	Status int
 	Body   string
 }
 
-func (a AnswerHTTP) serve(_ *gateway, w http.ResponseWriter, _ *http.Request) {
+func (a AnswerHTTP) serve(_ *call, w http.ResponseWriter) {
 	w.WriteHeader(a.Status)
 	_, _ = io.WriteString(w, a.Body)
 }
@@ -32,30 +33,50 @@ func (a AnswerHTTP) serve(_ *gateway, w http.ResponseWriter, _ *http.Request) {
 // AnswerData answers every call with Code 0 and this Data, whatever it is.
 type AnswerData struct{ Data any }
 
-func (a AnswerData) serve(g *gateway, w http.ResponseWriter, _ *http.Request) {
-	g.answer(w, codeOK, a.Data)
+func (a AnswerData) serve(c *call, w http.ResponseWriter) { c.answer(w, codeOK, a.Data) }
+
+// Reshape dispatches as usual and answers with the Data that it makes of the
+// node's URL, which comes in a list of one.
+type Reshape func(urls []string) (data any)
+
+func (f Reshape) serve(c *call, w http.ResponseWriter) {
+	urls, code := c.dispatch()
+	if code != codeOK {
+		c.answer(w, code, nil)
+		return
+	}
+	c.answer(w, codeOK, f(urls))
 }
 
 // DeadNodeFirst names an address where nobody listens before the right node.
-type DeadNodeFirst struct{ Addr string }
+type DeadNodeFirst struct{ Addr string } // host:port
 
-func (d DeadNodeFirst) serve(g *gateway, w http.ResponseWriter, r *http.Request) {
-	id := r.URL.Query().Get("StreamId")
-	_, urls := g.dispatch(r.URL.Query())
-	g.answer(w, codeOK, append([]string{g.nodeURL(d.Addr, id)}, urls...))
+func (d DeadNodeFirst) serve(c *call, w http.ResponseWriter) {
+	Reshape(func(urls []string) any { return append([]string{c.place(d.Addr)}, urls...) }).serve(c, w)
 }
 
-// Hang never answers.
+// Hang gives no answer for as long as the client waits.
 type Hang struct{}
 
-func (Hang) serve(_ *gateway, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+func (Hang) serve(c *call, _ http.ResponseWriter) { <-c.r.Context().Done() }
 
-// Drop closes the connection without an answer.
+// Drop closes the connection in order, without an answer.
 type Drop struct{}
 
-func (Drop) serve(*gateway, http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+func (Drop) serve(*call, http.ResponseWriter) { panic(http.ErrAbortHandler) }
 
-// NodeFault is a way for a media node to misbehave towards new connections.
+// Reset resets the connection without an answer.
+type Reset struct{}
+
+func (Reset) serve(c *call, _ http.ResponseWriter) {
+	if nc, ok := c.r.Context().Value(connKey{}).(net.Conn); ok {
+		reset(nc)
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// NodeFault is a way for a media node to misbehave towards new connections. One
+// that refuses TCP is a killed one.
 type NodeFault int
 
 // Faults of a media node.

@@ -1,40 +1,37 @@
 package zegosim
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"sync"
 	"time"
-
-	"zegorelay/relay/rtmp"
 )
 
-const (
-	// idleTimeout is how long a publisher may send nothing.
-	idleTimeout = 30 * time.Second
-
-	// helloTimeout is how long a connection may take to publish.
-	helloTimeout = 10 * time.Second
-
-	anyPort = "127.0.0.1:0"
-)
+// acceptPause is how long a node waits when it can't accept, as when the process
+// is out of descriptors.
+const acceptPause = 10 * time.Millisecond
 
 // Node is a media node: an RTMP server that takes the streams it was named for.
+// It may be used by many goroutines at once.
 type Node struct {
 	sim  *Sim
 	addr string // host:port, kept over death and revival
 
 	mu    sync.Mutex
-	ln    net.Listener // nil while dead
-	conns map[net.Conn]bool
+	life  *life // nil while dead
 	fault NodeFault
 }
 
-func newNode(s *Sim) *Node {
-	return &Node{sim: s, addr: anyPort, conns: make(map[net.Conn]bool)}
+// life is a node from one opening of its port to the next death. The node's mu
+// guards conns.
+type life struct {
+	ln    net.Listener
+	over  chan struct{}
+	conns map[net.Conn]bool
 }
+
+func newNode(s *Sim) *Node { return &Node{sim: s, addr: anyPort} }
 
 // Addr is the node's host:port.
 func (n *Node) Addr() string { return n.addr }
@@ -43,10 +40,10 @@ func (n *Node) Addr() string { return n.addr }
 func (n *Node) Alive() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.ln != nil
+	return n.life != nil
 }
 
-// SetFault changes how the node treats new connections.
+// SetFault changes how the node treats new connections; Healthy ends it.
 func (n *Node) SetFault(f NodeFault) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -54,20 +51,22 @@ func (n *Node) SetFault(f NodeFault) {
 }
 
 // Kill ends the node as a crash would: its port is closed and every connection
-// reset.
+// reset. It doesn't wait for the sessions to end.
 func (n *Node) Kill() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.ln == nil {
+	if n.life == nil {
 		return
 	}
-	_ = n.ln.Close()
-	n.ln = nil
-	for nc := range n.conns {
+	_ = n.life.ln.Close()
+	close(n.life.over)
+	for nc := range n.life.conns {
 		reset(nc)
 	}
+	n.life = nil
 }
 
+// reset closes a connection as a crash does, where it is of a kind that can be.
 func reset(nc net.Conn) {
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
@@ -75,137 +74,66 @@ func reset(nc net.Conn) {
 	_ = nc.Close()
 }
 
-// Revive opens the port of a dead node again.
+// Revive opens the port of a dead node again. Its error says that the port is
+// taken, or that the Sim was closed.
 func (n *Node) Revive() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.ln != nil {
+	if n.life != nil {
 		return nil
 	}
-	ln, err := net.Listen("tcp", n.addr)
+	ln, err := n.sim.o.Listen("tcp", n.addr)
 	if err != nil {
 		return fmt.Errorf("zegosim: node: %w", err)
 	}
-	n.ln = ln
+	l := &life{ln: ln, over: make(chan struct{}), conns: make(map[net.Conn]bool)}
+	if !n.sim.spawn(func() { n.accept(l) }) {
+		return errors.Join(errClosed, ln.Close())
+	}
 	if n.addr == anyPort {
 		n.addr = ln.Addr().String()
 	}
-	n.sim.wg.Go(func() { n.accept(ln) })
+	n.life = l
 	return nil
 }
 
-func (n *Node) accept(ln net.Listener) {
+// accept serves the connections of one life. It has one goroutine for each.
+func (n *Node) accept(l *life) {
 	for {
-		nc, err := ln.Accept()
+		nc, err := l.ln.Accept()
 		if err != nil {
-			return
+			select {
+			case <-l.over:
+				return
+			case <-time.After(acceptPause):
+				continue
+			}
 		}
-		n.mu.Lock()
-		dead := n.ln != ln
-		if !dead {
-			n.conns[nc] = true
-		}
-		fault := n.fault
-		n.mu.Unlock()
-		if dead {
-			reset(nc)
-			return
-		}
-		n.sim.wg.Go(func() {
-			n.serve(nc, fault)
-			n.mu.Lock()
-			delete(n.conns, nc)
-			n.mu.Unlock()
-			_ = nc.Close()
+		fault, ok := n.admit(l, nc)
+		served := ok && n.sim.spawn(func() {
+			defer n.dismiss(l, nc)
+			n.serve(l, nc, fault)
 		})
+		if !served {
+			reset(nc) // it came in while the node died
+		}
 	}
 }
 
-// serve takes one connection from its handshake to its end.
-func (n *Node) serve(nc net.Conn, fault NodeFault) {
-	if fault == SilentHandshake {
-		hold(nc)
-		return
+// admit puts a connection where Kill finds it, unless Kill was faster.
+func (n *Node) admit(l *life, nc net.Conn) (fault NodeFault, ok bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.life != l {
+		return Healthy, false
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), helloTimeout)
-	session, err := rtmp.Accept(ctx, nc, rtmp.Limits{}, rtmp.Timeouts{Read: idleTimeout, Write: idleTimeout})
-	cancel()
-	if err != nil {
-		return
-	}
-	switch fault {
-	case SilentPublish:
-		hold(nc)
-		return
-	case RefusePublish:
-		session.Refuse(rtmp.CodePublishBadName, "the stream is already being published")
-		return
-	}
-	if app := fmt.Sprint(n.sim.o.AppID); session.App != app {
-		n.sim.registry.violate("published to application %q, want %s", session.App, app)
-		session.Refuse(rtmp.CodePublishBadName, "unknown application")
-		return
-	}
-	number, nth, refused := n.sim.registry.claim(session.Name, n.addr)
-	if refused != "" {
-		session.Refuse(rtmp.CodePublishBadName, refused)
-		return
-	}
-	err = n.take(nc, session, number, nth, fault)
-	clean := errors.Is(err, rtmp.ErrUnpublished)
-	n.sim.registry.release(number, clean)
-	n.sim.o.Observe(Event{Kind: SessionEnded, StreamID: session.Name, Node: n.addr, Session: number, Clean: clean})
+	l.conns[nc] = true
+	return n.fault, true
 }
 
-// take reads a stream to its end. Its error says how that came.
-func (n *Node) take(nc net.Conn, session *rtmp.Session, number, nth int, fault NodeFault) error {
-	file, err := n.sim.record(session.Name, nth)
-	if err != nil {
-		n.sim.registry.violate("recording of %s: %v", session.Name, err)
-	}
-	defer file.close()
-	event := Event{StreamID: session.Name, Node: n.addr, Session: number}
-	event.Kind = SessionStarted
-	n.sim.o.Observe(event)
-	if err := session.Start(); err != nil {
-		return err
-	}
-	switch fault {
-	case ResetOnStart:
-		reset(nc)
-		return rtmp.ErrPeerClosed
-	case StopReading:
-		hold(nc)
-		return rtmp.ErrPeerClosed
-	}
-	check := check{violate: func(what string) { n.sim.registry.violate("%s, session %d: %s", session.Name, number, what) }}
-	event.Kind = MessageReceived
-	for {
-		m, err := session.Read()
-		if err != nil {
-			return err
-		}
-		n.sim.registry.count(number)
-		check.message(m)
-		if err := file.write(m); err != nil {
-			n.sim.registry.violate("recording of %s: %v", session.Name, err)
-		}
-		event.Message = m
-		n.sim.o.Observe(event)
-	}
-}
-
-// hold keeps a connection without reading from it until it is closed, by Kill
-// or after the idle timeout.
-func hold(nc net.Conn) {
-	// A write deadline doesn't pass by itself, a read would take bytes: wait for
-	// the close by asking for nothing.
-	deadline := time.Now().Add(idleTimeout)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for now := range tick.C {
-		if nc.SetDeadline(deadline) != nil || now.After(deadline) {
-			return
-		}
-	}
+func (n *Node) dismiss(l *life, nc net.Conn) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(l.conns, nc)
+	_ = nc.Close()
 }

@@ -2,75 +2,87 @@ package zegosim
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
 
 const (
-	// goodFor is how long a node may be used after the dispatch that named it.
-	goodFor = 2 * time.Hour
-
 	// callsASecond is ZEGO's limit for one AppID.
 	callsASecond = 40
 
+	// nonceLife is how long a nonce must not come again: as long as a signature
+	// is good.
+	nonceLife = maxSkew * time.Second
+
+	// What is kept is bounded, so that a demo may run for days.
+	maxRequests   = 10_000
 	maxViolations = 100
 )
 
 // Request is one call of the API.
 type Request struct {
-	At       time.Time
+	At       time.Time  // by Options.Now
+	Query    url.Values // as sent, but for the Signature
 	StreamID string
 	Type     string
 	Nonce    string
-	Sequence int64
-	Code     int // answered
+	Sequence int64 // 0 if there is none
+	Code     int   // answered; -1 if the answer, or its lack, had none
 }
 
-// Session is one publish session at a node.
-type Session struct {
-	Number   int // counts all sessions of the Sim from 1
-	StreamID string
-	Node     string
-	Started  time.Time
-	Ended    time.Time // zero while it lasts
-	Clean    bool      // it ended with a goodbye
-	Messages int
+func requestOf(q url.Values, at time.Time) *Request {
+	sequence, _ := strconv.ParseInt(q.Get("Sequence"), 10, 64)
+	query := make(url.Values, len(q))
+	for name, values := range q {
+		if name != "Signature" {
+			query[name] = values
+		}
+	}
+	return &Request{
+		At: at, Query: query, StreamID: q.Get("StreamId"), Type: q.Get("Type"),
+		Nonce: q.Get("SignatureNonce"), Sequence: sequence, Code: noCode,
+	}
 }
 
-// registry is what API and nodes know together.
+// registry is what API and nodes know together. Its zero maps are made by
+// newRegistry; mu guards all that follows it.
 type registry struct {
 	now    func() time.Time
 	linger time.Duration
 
 	mu         sync.Mutex
-	issued     map[issue]time.Time
-	turn       map[string]int // which node a StreamId is given next
-	taken      map[string]int // StreamId → session that publishes it
-	heldUntil  map[string]time.Time
-	nonces     map[string]bool
-	sequences  map[string]int64
-	calls      []time.Time // of the last second
-	refusals   int
-	requests   []Request
-	sessions   []Session
-	violations []string
+	requests   []*Request
+	nonces     map[string]time.Time // when each was last used
+	sequences  map[string]int64     // StreamId → the last one
+	calls      []time.Time          // of the last second
+	refusals   int                  // by the limit
 	fault      APIFault
-}
+	apiDown    bool
+	violations []string
+	more       int // violations that are not kept
 
-// issue is a node named for a stream.
-type issue struct{ streamID, node string }
+	lastNode  map[string]*Node // StreamId → the node that was named last
+	grants    map[place]*grant
+	taken     map[string]bool // StreamIds being published
+	heldUntil map[string]time.Time
+	count     map[string]int // sessions of a StreamId so far
+	sessions  []Session
+}
 
 func newRegistry(o Options) *registry {
 	return &registry{
 		now:       o.Now,
 		linger:    o.Linger,
-		issued:    make(map[issue]time.Time),
-		turn:      make(map[string]int),
-		taken:     make(map[string]int),
-		heldUntil: make(map[string]time.Time),
-		nonces:    make(map[string]bool),
+		nonces:    make(map[string]time.Time),
 		sequences: make(map[string]int64),
+		lastNode:  make(map[string]*Node),
+		grants:    make(map[place]*grant),
+		taken:     make(map[string]bool),
+		heldUntil: make(map[string]time.Time),
+		count:     make(map[string]int),
 	}
 }
 
@@ -81,16 +93,40 @@ func (r *registry) violate(format string, args ...any) {
 }
 
 func (r *registry) violateLocked(format string, args ...any) {
-	if len(r.violations) < maxViolations {
-		r.violations = append(r.violations, fmt.Sprintf(format, args...))
+	if len(r.violations) == maxViolations {
+		r.more++
+		return
 	}
+	r.violations = append(r.violations, fmt.Sprintf(format, args...))
 }
 
-// overLimit counts a call and reports whether it is one too many in a second.
-func (r *registry) overLimit(at time.Time) (code int, over bool) {
+// note keeps a call. The registry owns q from here on.
+func (r *registry) note(q *Request) *Request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.calls = slices.DeleteFunc(r.calls, func(t time.Time) bool { return at.Sub(t) >= time.Second })
+	if len(r.requests) >= 2*maxRequests {
+		r.requests = slices.Clone(r.requests[maxRequests:])
+	}
+	r.requests = append(r.requests, q)
+	return q
+}
+
+// answered notes the Code of the answer to q.
+func (r *registry) answered(q *Request, code int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	q.Code = code
+}
+
+// overLimit counts a call and reports whether it is one too many in the second
+// that ends with it. ZEGO names two codes for that; they take turns.
+func (r *registry) overLimit() (code int, over bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at := r.now()
+	r.calls = slices.DeleteFunc(r.calls, func(t time.Time) bool {
+		return at.Sub(t) >= time.Second || t.After(at) // a clock may be turned back
+	})
 	r.calls = append(r.calls, at)
 	if len(r.calls) <= callsASecond {
 		return codeOK, false
@@ -102,103 +138,33 @@ func (r *registry) overLimit(at time.Time) (code int, over bool) {
 	return codeTooOften, true
 }
 
-// note keeps a call and what is odd about it.
-func (r *registry) note(q Request) {
+// noteNonce objects to a nonce that comes again while its first use could still
+// be replayed.
+func (r *registry) noteNonce(nonce string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.requests = append(r.requests, q)
-	if q.Nonce != "" {
-		if r.nonces[q.Nonce] {
-			r.violateLocked("nonce %s was used twice", q.Nonce)
-		}
-		r.nonces[q.Nonce] = true
+	at := r.now()
+	if last, ok := r.nonces[nonce]; ok && at.Sub(last) < nonceLife {
+		r.violateLocked("nonce %s was used twice", nonce)
 	}
-	if q.Sequence != 0 {
-		if last, ok := r.sequences[q.StreamID]; ok && q.Sequence <= last {
-			r.violateLocked("sequence %d of %s doesn't rise", q.Sequence, q.StreamID)
-		}
-		r.sequences[q.StreamID] = q.Sequence
-	}
-}
-
-// assign names a node for a stream: another one than the last time if there is
-// another, a living one if one lives.
-func (r *registry) assign(streamID string, nodes []*Node) (*Node, bool) {
-	alive := slices.DeleteFunc(slices.Clone(nodes), func(n *Node) bool { return !n.Alive() })
-	if len(alive) == 0 {
-		return nil, false
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	turn := r.turn[streamID]
-	node := alive[turn%len(alive)]
-	r.turn[streamID] = turn + 1
-	r.issued[issue{streamID, node.addr}] = r.now()
-	return node, true
-}
-
-// claim begins a session, or says why not.
-func (r *registry) claim(streamID, node string) (session, nth int, refused string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	issued, ok := r.issued[issue{streamID, node}]
-	switch {
-	case !ok:
-		r.violateLocked("%s was published to %s, which was not named for it", streamID, node)
-		return 0, 0, "not dispatched to this node"
-	case r.now().Sub(issued) > goodFor:
-		r.violateLocked("%s was published to %s more than two hours after the dispatch", streamID, node)
-		return 0, 0, "the dispatch is too old"
-	case r.taken[streamID] != 0 || r.now().Before(r.heldUntil[streamID]):
-		return 0, 0, "already being published"
-	}
-	nth = 1
-	for _, s := range r.sessions {
-		if s.StreamID == streamID {
-			nth++
+	if len(r.nonces) >= maxRequests {
+		for old, used := range r.nonces {
+			if at.Sub(used) >= nonceLife {
+				delete(r.nonces, old)
+			}
 		}
 	}
-	session = len(r.sessions) + 1
-	r.taken[streamID] = session
-	r.sessions = append(r.sessions, Session{Number: session, StreamID: streamID, Node: node, Started: r.now()})
-	return session, nth, ""
+	r.nonces[nonce] = at
 }
 
-// count notes a message of a session.
-func (r *registry) count(session int) {
+// noteSequence objects to a number that is not above the stream's last one.
+func (r *registry) noteSequence(streamID string, sequence int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.sessions[session-1].Messages++
-}
-
-// release ends a session. Without a goodbye the name stays held for a while.
-func (r *registry) release(session int, clean bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s := &r.sessions[session-1]
-	s.Ended, s.Clean = r.now(), clean
-	delete(r.taken, s.StreamID)
-	if !clean {
-		r.heldUntil[s.StreamID] = r.now().Add(r.linger)
+	if last, ok := r.sequences[streamID]; ok && sequence <= last {
+		r.violateLocked("sequence %d of %s doesn't rise", sequence, streamID)
 	}
-}
-
-func (r *registry) allRequests() []Request {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.requests)
-}
-
-func (r *registry) allSessions() []Session {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.sessions)
-}
-
-func (r *registry) allViolations() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.violations)
+	r.sequences[streamID] = sequence
 }
 
 func (r *registry) setFault(f APIFault) {
@@ -211,4 +177,35 @@ func (r *registry) currentFault() APIFault {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.fault
+}
+
+func (r *registry) setAPIDown(down bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.apiDown = down
+}
+
+func (r *registry) allRequests() []Request {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make([]Request, len(r.requests))
+	for i, q := range r.requests {
+		all[i] = *q
+	}
+	return all
+}
+
+func (r *registry) allViolations() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return withMore(r.violations, r.more)
+}
+
+// withMore is a copy of a list that was cut, with a last line that says so.
+func withMore(list []string, more int) []string {
+	list = slices.Clone(list)
+	if more > 0 {
+		list = append(list, fmt.Sprintf("… and %d more", more))
+	}
+	return list
 }

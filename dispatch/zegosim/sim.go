@@ -1,16 +1,20 @@
 package zegosim
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
-	"os"
+	"slices"
 	"sync"
 	"time"
-
-	"zegorelay/relay/rtmp"
 )
+
+// anyPort is where the API and the nodes listen first; whoever comes back from
+// the dead does so on the port that it had.
+const anyPort = "127.0.0.1:0"
 
 // Options tune a Sim. AppID and Secret are required; any other zero field means
 // the default in brackets.
@@ -18,41 +22,30 @@ type Options struct {
 	AppID     uint32
 	Secret    string
 	Nodes     int              // media nodes [2]
-	Now       func() time.Time // clock of the signature and of the two hours [time.Now]
+	Now       func() time.Time // clock of the API and of the two hours [time.Now]
 	Linger    time.Duration    // how long a StreamId stays taken after an unclean end [0]
 	RecordDir string           // records every session as STREAMID-N.flv [no recording]
 	Observe   func(Event)      // is told of everything, in order for one session; must not block [nobody]
+
+	// Listen opens a listener at 127.0.0.1:0, or again at the address that its
+	// listener had [net.Listen].
+	Listen func(network, addr string) (net.Listener, error)
 }
 
-// EventKind tells events apart.
-type EventKind int
-
-// Events of a publish session.
-const (
-	SessionStarted EventKind = iota + 1
-	MessageReceived
-	SessionEnded
-)
-
-// Event is something that happened to a publish session.
-type Event struct {
-	Kind     EventKind
-	StreamID string
-	Node     string       // host:port
-	Session  int          // counts all sessions of the Sim from 1
-	Message  rtmp.Message // of MessageReceived; its payload may be kept
-	Clean    bool         // of SessionEnded: there was a goodbye
-}
-
-// Sim is a running stand-in.
+// Sim is a running stand-in. It may be used by many goroutines at once.
 type Sim struct {
 	o        Options
 	registry *registry
 	nodes    []*Node
-	api      *http.Server
-	url      string
+	apiAddr  string // host:port, kept over death and revival
 	wg       sync.WaitGroup
+
+	mu     sync.Mutex
+	api    *http.Server // nil while the API is down
+	closed bool
 }
+
+var errClosed = errors.New("zegosim: closed")
 
 // Start opens the API and the nodes on free ports of 127.0.0.1. The caller
 // closes the Sim.
@@ -66,7 +59,10 @@ func Start(o Options) (*Sim, error) {
 	if o.Observe == nil {
 		o.Observe = func(Event) {}
 	}
-	s := &Sim{o: o, registry: newRegistry(o)}
+	if o.Listen == nil {
+		o.Listen = net.Listen
+	}
+	s := &Sim{o: o, registry: newRegistry(o), apiAddr: anyPort}
 	for range o.Nodes {
 		node := newNode(s)
 		if err := node.Revive(); err != nil {
@@ -74,23 +70,19 @@ func Start(o Options) (*Sim, error) {
 		}
 		s.nodes = append(s.nodes, node)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("zegosim: %w", err), s.Close())
+	if err := s.ReviveAPI(); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
-	s.url = "http://" + ln.Addr().String() + "/"
-	s.api = &http.Server{Handler: newGateway(s).handler(), ReadHeaderTimeout: 5 * time.Second}
-	s.wg.Go(func() { _ = s.api.Serve(ln) })
 	return s, nil
 }
 
-// Close ends API, nodes and sessions. All goroutines have ended when it
-// returns.
+// Close ends API, nodes and sessions for good. All goroutines have ended when
+// it returns.
 func (s *Sim) Close() error {
-	var err error
-	if s.api != nil {
-		err = s.api.Close()
-	}
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	err := s.closeAPI()
 	for _, n := range s.nodes {
 		n.Kill()
 	}
@@ -98,11 +90,92 @@ func (s *Sim) Close() error {
 	return err
 }
 
-// URL is the address of the API.
-func (s *Sim) URL() string { return s.url }
+// spawn runs f in a goroutine that Close waits for. It reports false, and runs
+// nothing, once Close was called: a demo may revive a node too late.
+func (s *Sim) spawn(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.wg.Go(f)
+	}
+	return !s.closed
+}
+
+// ReviveAPI opens the API again, on the port that it had.
+func (s *Sim) ReviveAPI() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return errClosed
+	case s.api != nil:
+		return nil
+	}
+	ln, err := s.o.Listen("tcp", s.apiAddr)
+	if err != nil {
+		return fmt.Errorf("zegosim: API: %w", err)
+	}
+	s.apiAddr = ln.Addr().String()
+	api := s.newServer()
+	s.api = api
+	s.registry.setAPIDown(false)
+	s.wg.Go(func() { _ = api.Serve(ln) })
+	return nil
+}
+
+// connKey is where a call's context holds its connection, for faults that treat
+// it badly.
+type connKey struct{}
+
+func (s *Sim) newServer() *http.Server {
+	return &http.Server{
+		Handler:           newGateway(s).handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, nc)
+		},
+		// A Server's Close doesn't wait for its connections; ours does. New comes
+		// from the goroutine of Serve, Closed is the last word of the connection's.
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				s.wg.Add(1)
+			case http.StateClosed:
+				s.wg.Done()
+			}
+		},
+	}
+}
+
+// KillAPI takes the API down: its port is closed and calls under way are cut
+// off. From then on calls are refused by TCP.
+func (s *Sim) KillAPI() { _ = s.closeAPI() }
+
+func (s *Sim) closeAPI() error {
+	s.mu.Lock()
+	api := s.api
+	s.api = nil
+	s.mu.Unlock()
+	if api == nil {
+		return nil
+	}
+	s.registry.setAPIDown(true)
+	return api.Close()
+}
+
+// SetAPIFault makes the API misbehave from the next call on; nil ends it.
+func (s *Sim) SetAPIFault(f APIFault) { s.registry.setFault(f) }
+
+// URL is the address of the API, http://127.0.0.1:port/.
+func (s *Sim) URL() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return "http://" + s.apiAddr + "/"
+}
 
 // Nodes returns all media nodes, dead ones included.
-func (s *Sim) Nodes() []*Node { return s.nodes }
+func (s *Sim) Nodes() []*Node { return slices.Clone(s.nodes) }
 
 // NodeAt finds a node by its host:port, nil if there is none.
 func (s *Sim) NodeAt(addr string) *Node {
@@ -114,47 +187,12 @@ func (s *Sim) NodeAt(addr string) *Node {
 	return nil
 }
 
-// Requests returns every API call so far.
+// Requests returns the API calls so far, of very many the newest.
 func (s *Sim) Requests() []Request { return s.registry.allRequests() }
 
-// Sessions returns every publish session so far.
+// Sessions returns every publish session so far, as it stands.
 func (s *Sim) Sessions() []Session { return s.registry.allSessions() }
 
-// Violations returns, in words, everything that a strict ZEGO could object to.
+// Violations returns, in words, everything that a strict ZEGO could object to;
+// of very many the oldest, and how many more there are.
 func (s *Sim) Violations() []string { return s.registry.allViolations() }
-
-// SetAPIFault makes the API misbehave from the next call on; nil ends it.
-func (s *Sim) SetAPIFault(f APIFault) { s.registry.setFault(f) }
-
-// record opens the FLV file of a session, nil if nothing is recorded.
-func (s *Sim) record(streamID string, n int) (*recording, error) {
-	if s.o.RecordDir == "" {
-		return nil, nil //nolint:nilnil // a nil recording records nothing
-	}
-	file, err := os.Create(fmt.Sprintf("%s/%s-%d.flv", s.o.RecordDir, streamID, n))
-	if err != nil {
-		return nil, err
-	}
-	flv, err := rtmp.NewFLVWriter(file)
-	return &recording{file: file, flv: flv}, err
-}
-
-// recording is the FLV file of one session. A nil recording is one of nothing.
-type recording struct {
-	file *os.File
-	flv  *rtmp.FLVWriter
-}
-
-func (r *recording) write(m rtmp.Message) error {
-	if r == nil {
-		return nil
-	}
-	return r.flv.Write(m)
-}
-
-func (r *recording) close() error {
-	if r == nil {
-		return nil
-	}
-	return r.file.Close()
-}
