@@ -134,10 +134,10 @@ func TestAuditForgets(t *testing.T) {
 	}
 	for i := range 5 * auditKeeps {
 		m := parse(fmt.Sprintf("v%d", i))[0]
-		switch {
-		case i%100 == 0:
+		switch i % 100 {
+		case 0:
 			m = parse(fmt.Sprintf("K%d", i))[0]
-		case i%100 == 50:
+		case 50:
 			m = parse(fmt.Sprintf("M%d", i))[0]
 		}
 		a.Sent(m)

@@ -128,8 +128,8 @@ func (c *bufferedConn) pump() {
 func (c *bufferedConn) Close() error {
 	c.once.Do(func() {
 		close(c.closed)
-		_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
-		_ = c.Conn.SetWriteDeadline(time.Now().Add(time.Second))
+		_ = c.SetReadDeadline(time.Unix(1, 0))
+		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
 	})
 	return nil
 }
