@@ -1,12 +1,12 @@
 package dispatch
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -20,75 +20,94 @@ type Answer struct {
 	Took      time.Duration // of the call, without the wait for the budget
 }
 
-// envelope is the frame of every answer. RequestId and Data come in several
-// types, and a Code that is missing is not 0.
+// envelope is the frame of every answer. A Code that is missing or a string is
+// no Code, least of all 0: ZEGO sends a number, and what doesn't isn't ZEGO.
 type envelope struct {
 	Code      *int            `json:"Code"`
-	Message   string          `json:"Message"`
+	Message   json.RawMessage `json:"Message"`
 	RequestID json.RawMessage `json:"RequestId"`
 	Data      json.RawMessage `json:"Data"`
 }
 
 // readAnswer decodes a response whatever its status: ZEGO doesn't say which
 // status comes with a failure.
-func readAnswer(resp *http.Response, secrets ...string) (Answer, *Error) {
+func readAnswer(resp *http.Response, private privacy) (Answer, *Error) {
+	// Not resp.Status: its words are the server's own.
+	status := strings.TrimSpace(fmt.Sprintf("HTTP %d %s", resp.StatusCode, http.StatusText(resp.StatusCode)))
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	switch {
 	case err != nil:
-		return Answer{}, failed(resp, fmt.Errorf("read the answer: %w", withoutURL(err)))
+		return Answer{}, failed(resp, fmt.Errorf("read the answer: %w", private.cause(err)))
 	case len(body) > maxBody:
 		return Answer{}, failed(resp, fmt.Errorf("the answer is longer than %d bytes", maxBody))
 	}
 	var e envelope
-	if err := json.Unmarshal(body, &e); err != nil {
-		return Answer{}, failed(resp, fmt.Errorf("HTTP %s with a body that is no answer of ZEGO's", resp.Status))
-	}
-	id := scrub(string(bytes.Trim(e.RequestID, `"`)), secrets...)
+	err = json.Unmarshal(body, &e)
+	message, id := private.message(text(e.Message)), private.message(text(e.RequestID))
 	switch {
+	case err != nil && resp.StatusCode/100 == 3:
+		return Answer{}, failed(resp, fmt.Errorf("%s: a redirect, which is not followed", status))
+	case err != nil:
+		return Answer{}, failed(resp, fmt.Errorf("%s with a body that is no answer of ZEGO's", status))
 	case e.Code == nil:
-		return Answer{}, failed(resp, fmt.Errorf("HTTP %s with an answer without a Code", resp.Status))
+		return Answer{}, failed(resp, fmt.Errorf("%s with an answer without a Code", status))
 	case *e.Code != 0:
-		return Answer{}, refused(resp, *e.Code, scrub(e.Message, secrets...), id)
+		return Answer{}, refused(resp, *e.Code, message, id)
 	case resp.StatusCode != http.StatusOK:
-		return Answer{}, failed(resp, fmt.Errorf("HTTP %s although the Code is 0", resp.Status))
+		return Answer{}, failed(resp, fmt.Errorf("%s although the Code is 0", status))
 	}
 	nodes, err := parseNodes(e.Data)
-	if len(nodes) == 0 {
-		none := refused(resp, noNode, scrub(e.Message, secrets...), id)
+	if err != nil {
+		none := refused(resp, noNode, message, id)
 		none.Err = err
 		return Answer{}, none
 	}
 	return Answer{Nodes: nodes, RequestID: id}, nil
 }
 
-// parseNodes takes what is usable of Data: ZEGO documents an object and shows
-// a list of URLs.
+// text is a string's content, a number's digits as they stand (a RequestId is
+// too long for a float), and of anything else nothing.
+func text(raw json.RawMessage) string {
+	var s string
+	if json.Unmarshal(raw, &s) == nil {
+		return s
+	}
+	var n json.Number
+	if json.Unmarshal(raw, &n) == nil {
+		return n.String()
+	}
+	return ""
+}
+
+// parseNodes takes what is usable of Data, at least one node: ZEGO documents an
+// object and shows a list of URLs.
 func parseNodes(data json.RawMessage) ([]Node, error) {
 	var list []any
-	if err := json.Unmarshal(data, &list); err != nil {
+	if len(data) > 0 && json.Unmarshal(data, &list) != nil {
 		var one string
 		if json.Unmarshal(data, &one) != nil {
 			return nil, errors.New("the answer's Data is neither a list nor a string")
 		}
 		list = []any{one}
 	}
+	why := errors.New("the answer's Data is empty")
 	var nodes []Node
-	var errs []error
-	for _, item := range list {
-		text, ok := item.(string)
+	for i, item := range list {
+		link, ok := item.(string)
+		node, err := ParseNode(link)
 		if !ok {
-			errs = append(errs, errors.New("node URL: not a string"))
-			continue
+			err = errors.New("not a string")
 		}
-		node, err := ParseNode(text)
 		if err != nil {
-			errs = append(errs, err)
+			why = fmt.Errorf("entry %d of the answer's Data: %w", i+1, err)
 			continue
 		}
 		nodes = append(nodes, node)
 	}
-	// A long list of rubbish needs no long error.
-	return nodes, errors.Join(errs[:min(len(errs), 3)]...)
+	if len(nodes) == 0 {
+		return nil, why
+	}
+	return nodes, nil
 }
 
 // refused is a failure that ZEGO has a code for.

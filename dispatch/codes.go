@@ -27,7 +27,7 @@ func Codes() []Code {
 	return []Code{
 		{1001, "the dispatch failed", Again, adviceEnabled + ", if it goes on"},
 		{1002, "there is no push node", Again, adviceEnabled + ", if it goes on"},
-		{1003, "there is no pull node", Again, "is the stream being published? If it is, " + adviceSupport},
+		{1003, "there is no pull node", Again, "check that the stream is being published; if it is, " + adviceSupport},
 		{1005, "the App is not online", Operator, adviceEnabled},
 		{1006, "a parameter is invalid", ThisStream, adviceReport},
 		{1010, "asked too often", Throttled, adviceRate},

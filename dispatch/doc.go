@@ -10,8 +10,9 @@
 //	this stream  ZEGO will never take this StreamId
 //
 // The table of ZEGO's return codes is in codes.go. How a call is signed is in
-// sign.go, what of an answer is believed in answer.go and node.go, and which
-// addresses may be dialled in policy.go.
+// sign.go, what of an answer is believed in answer.go and node.go, which
+// addresses may be dialled in policy.go, and how other people's words are made
+// fit for a log in scrub.go.
 //
 // The server secret, a signature or a signed URL never leaves this package: not
 // in an error, not in a log line, not in a type that can be printed.

@@ -3,8 +3,6 @@ package dispatch
 import (
 	"errors"
 	"fmt"
-	"net/url"
-	"strconv"
 	"strings"
 )
 
@@ -38,9 +36,9 @@ type Error struct {
 	Verdict    Verdict
 	Code       int    // ZEGO's return code, 0 if the answer had none
 	HTTPStatus int    // 0 if there was no answer
-	Message    string // ZEGO's own words, cut, escaped and scrubbed of secrets
+	Message    string // ZEGO's own words, cut behind 200 bytes, escaped, scrubbed of secrets
 	RequestID  string // ZEGO's name for the call: what its support asks for
-	Err        error  // what went wrong when it was not ZEGO that said so
+	Err        error  // what went wrong when it was not ZEGO that said so, else nil
 }
 
 // Error names the code, its meaning and the RequestId.
@@ -48,7 +46,7 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	switch code, known := Lookup(e.Code); {
 	case e.Code == 0:
-		fmt.Fprintf(&b, "the dispatch failed: %v", e.Err)
+		b.WriteString("the dispatch failed")
 	case known:
 		fmt.Fprintf(&b, "ZEGO answers %d, %s", e.Code, code.Meaning)
 	default:
@@ -56,6 +54,9 @@ func (e *Error) Error() string {
 		if e.Message != "" {
 			fmt.Fprintf(&b, ": %s", e.Message)
 		}
+	}
+	if e.Err != nil {
+		fmt.Fprintf(&b, ": %v", e.Err)
 	}
 	if e.RequestID != "" {
 		fmt.Fprintf(&b, " (RequestId %s)", e.RequestID)
@@ -73,9 +74,11 @@ func (e *Error) Advice() string {
 	}
 	switch {
 	case e.Code != 0:
-		return "ask ZEGO's support, and give them the RequestId"
+		return adviceSupport
+	case errors.Is(e.Err, errCalledOff):
+		return adviceWaits
 	case e.Verdict == Operator:
-		return "check ZEGORELAY_API_URL and the proxy in front of it"
+		return adviceEndpoint
 	case e.Verdict == Throttled:
 		return "lower ZEGORELAY_DISPATCH_RATE"
 	default:
@@ -90,30 +93,4 @@ func VerdictOf(err error) Verdict {
 		return e.Verdict
 	}
 	return Again
-}
-
-// withoutURL takes the signed URL out of what an HTTP client says: a *url.Error
-// quotes it whole, query and signature included.
-func withoutURL(err error) error {
-	var u *url.Error
-	if !errors.As(err, &u) {
-		return err
-	}
-	return withoutURL(u.Err)
-}
-
-// scrub makes words from outside fit for a log line: secrets out, control
-// characters escaped, cut.
-func scrub(s string, secrets ...string) string {
-	const most = 200
-	for _, secret := range secrets {
-		if secret != "" {
-			s = strings.ReplaceAll(s, secret, "***")
-		}
-	}
-	if len(s) > most {
-		s = s[:most] + "…"
-	}
-	s = strconv.Quote(s)
-	return s[1 : len(s)-1]
 }

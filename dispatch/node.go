@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // maxNodeURL is longer than any node's URL.
@@ -25,7 +27,8 @@ func ParseNode(rawURL string) (Node, error) {
 	if len(rawURL) > maxNodeURL {
 		return Node{}, fmt.Errorf("node URL: %d bytes long", len(rawURL))
 	}
-	if i := strings.IndexFunc(rawURL, func(r rune) bool { return r <= ' ' || r == 0x7F }); i >= 0 {
+	odd := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
+	if i := strings.IndexFunc(rawURL, odd); i >= 0 {
 		return Node{}, fmt.Errorf("node URL: a blank or control character at byte %d", i)
 	}
 	u, err := url.Parse(rawURL)
@@ -40,6 +43,8 @@ func ParseNode(rawURL string) (Node, error) {
 		return Node{}, errors.New("node URL: it holds a user name")
 	case u.Hostname() == "":
 		return Node{}, errors.New("node URL: no host")
+	case !isHost(u.Hostname()):
+		return Node{}, errors.New("node URL: the host is neither a name nor an address")
 	case port == "" && u.Scheme == "rtmps":
 		port = "443"
 	case port == "":
@@ -71,6 +76,26 @@ func (n Node) Host() string { return n.host }
 
 // String returns Host.
 func (n Node) String() string { return n.host }
+
+// Format prints Host whatever the verb, also where fmt would look inside.
+func (n Node) Format(f fmt.State, verb rune) { fmt.Fprintf(f, fmt.FormatString(f, verb), n.host) }
+
+// MarshalText gives Host, in JSON too.
+func (n Node) MarshalText() ([]byte, error) { return []byte(n.host), nil }
+
+// isHost reports whether s can stand in a log and be looked up: an IP address
+// without a zone, or a name of letters, digits, dots, hyphens and underscores.
+// url.Parse lets through what turns a terminal's text around.
+func isHost(s string) bool {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return addr.Zone() == ""
+	}
+	const most = 253 // RFC 1035, in text
+	odd := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(".-_", r)
+	}
+	return s != "" && len(s) <= most && !strings.ContainsFunc(s, odd)
+}
 
 func cutLast(s, sep string) (before, after string) {
 	i := strings.LastIndex(s, sep)

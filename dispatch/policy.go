@@ -15,14 +15,14 @@ type NodePolicy struct {
 	Allow []netip.Prefix
 }
 
-// reserved are the networks that hold no public unicast address and that
-// net/netip has no method for (IANA special-purpose address registries).
+// reserved are the networks that hold no public unicast address, that net/netip
+// has no method for, and that lie in IPv4 or in IPv6's 2000::/3 (IANA
+// special-purpose address registries).
 func reserved() []netip.Prefix {
 	var all []netip.Prefix
 	for _, p := range []string{
 		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24",
-		"203.0.113.0/24", "240.0.0.0/4", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23",
-		"2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16",
+		"192.88.99.0/24", "203.0.113.0/24", "240.0.0.0/4", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
 	} {
 		all = append(all, netip.MustParsePrefix(p))
 	}
@@ -41,7 +41,10 @@ func (p NodePolicy) Control(_, address string, _ syscall.RawConn) error {
 	if slices.ContainsFunc(p.Allow, contains) {
 		return nil
 	}
-	public := addr.IsGlobalUnicast() && !addr.IsPrivate() && !slices.ContainsFunc(reserved(), contains)
+	// Of IPv6 only 2000::/3 is given out. Outside of it lie also the addresses
+	// that carry an IPv4 address, such as ::127.0.0.1 and 64:ff9b::/96.
+	given := addr.Is4() || netip.MustParsePrefix("2000::/3").Contains(addr)
+	public := given && addr.IsGlobalUnicast() && !addr.IsPrivate() && !slices.ContainsFunc(reserved(), contains)
 	if !public {
 		return fmt.Errorf("node address %s is not public: allow it with ZEGORELAY_NODE_ALLOW if it is right", addr)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"strconv"
 )
 
@@ -36,15 +37,16 @@ func newNonce() string {
 	return hex.EncodeToString(b[:])
 }
 
-// query is a signed call's query, but for the parameters of the action.
-func (s Signer) query(action string, unixSeconds int64) map[string]string {
+// query is a signed call's query, but for the parameters of the action. No two
+// are the same: each has a nonce of its own.
+func (s Signer) query(action string, unixSeconds int64) url.Values {
 	nonce := newNonce()
-	return map[string]string{
-		"Action":           action,
-		"AppId":            strconv.FormatUint(uint64(s.appID), 10),
-		"SignatureNonce":   nonce,
-		"Timestamp":        strconv.FormatInt(unixSeconds, 10),
-		"SignatureVersion": "2.0",
-		"Signature":        s.Sign(nonce, unixSeconds),
+	return url.Values{
+		"Action":           {action},
+		"AppId":            {strconv.FormatUint(uint64(s.appID), 10)},
+		"SignatureNonce":   {nonce},
+		"Timestamp":        {strconv.FormatInt(unixSeconds, 10)},
+		"SignatureVersion": {"2.0"},
+		"Signature":        {s.Sign(nonce, unixSeconds)},
 	}
 }

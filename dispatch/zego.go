@@ -91,12 +91,12 @@ func newTransport() *http.Transport {
 
 // Dispatch asks for the nodes of a stream. It blocks for the budget, then for
 // at most the timeout per endpoint, and no longer than ctx. Its errors match
-// *Error, but for the end of ctx.
+// *Error, and if ctx ended also the cause of that.
 func (z *Zego) Dispatch(ctx context.Context, streamID string, d Direction) (Answer, error) {
-	var last *Error
+	last := &Error{Verdict: Operator, Err: errors.New("no endpoint of the API is configured")}
 	for _, endpoint := range z.o.Endpoints {
 		if err := z.budget.Wait(ctx); err != nil {
-			return Answer{}, fmt.Errorf("wait for the dispatch budget: %w", err)
+			return Answer{}, &Error{Err: fmt.Errorf("%w before its turn: %w", errCalledOff, err)}
 		}
 		begun := time.Now()
 		answer, err := z.ask(ctx, endpoint, streamID, d)
@@ -105,7 +105,7 @@ func (z *Zego) Dispatch(ctx context.Context, streamID string, d Direction) (Answ
 			return answer, nil
 		}
 		if ctx.Err() != nil {
-			return Answer{}, context.Cause(ctx)
+			return Answer{}, &Error{Err: fmt.Errorf("%w: %w", errCalledOff, context.Cause(ctx))}
 		}
 		last = err
 		if !helpsElsewhere(err) {
@@ -122,21 +122,21 @@ func helpsElsewhere(e *Error) bool {
 	return e.Code == 0 && e.Verdict != Throttled || isGatewayTrouble(e.Code)
 }
 
-var errTimeout = errors.New("no answer in time")
+var (
+	errTimeout   = errors.New("no answer in time")
+	errCalledOff = errors.New("called off") // ctx ended: nobody's fault
+)
 
 // ask is one request to one endpoint.
 func (z *Zego) ask(ctx context.Context, endpoint *url.URL, streamID string, d Direction) (Answer, *Error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, z.o.Timeout, errTimeout)
 	defer cancel()
 
-	signed := z.o.Signer.query(action, z.o.Now().Unix())
-	query := url.Values{}
-	for key, value := range signed {
-		query.Set(key, value)
-	}
+	query := z.o.Signer.query(action, z.o.Now().Unix())
 	query.Set("StreamId", streamID)
 	query.Set("Type", string(d))
 	query.Set("Sequence", strconv.FormatInt(z.nextSequence(), 10))
+	private := z.o.Signer.privacy(query)
 	to := *endpoint
 	to.RawQuery = query.Encode()
 
@@ -146,19 +146,18 @@ func (z *Zego) ask(ctx context.Context, endpoint *url.URL, streamID string, d Di
 	}
 	resp, err := z.client.Do(req)
 	if err != nil {
-		return Answer{}, &Error{Verdict: Again, Err: unreached(ctx, endpoint, err)}
+		return Answer{}, &Error{Verdict: Again, Err: unreached(ctx, endpoint, private.cause(err))}
 	}
 	defer resp.Body.Close()
-	answer, failure := readAnswer(resp, signed["Signature"], signed["SignatureNonce"], z.o.Signer.secret())
+	answer, failure := readAnswer(resp, private)
 	if failure != nil && failure.Code == 0 && ctx.Err() != nil {
 		failure.Err = unreached(ctx, endpoint, failure.Err)
 	}
 	return answer, failure
 }
 
-// unreached says which host gave no answer, and why, without the signed URL.
+// unreached says which host gave no answer, and why.
 func unreached(ctx context.Context, endpoint *url.URL, err error) error {
-	err = withoutURL(err)
 	if errors.Is(context.Cause(ctx), errTimeout) {
 		err = errTimeout
 	}
