@@ -89,7 +89,23 @@ func (c command) status() StatusError {
 	return StatusError{
 		Code:        printable(code),
 		Description: printable(info.string("description")),
+		elsewhere:   elsewhere(code, info),
 	}
+}
+
+// elsewhere is the tcUrl that an information object sends a client to: that of
+// E-RTMP's ReconnectRequest, where none means the one that the client came by,
+// or of a refused connect with the code 302.
+func elsewhere(code string, info object) secretURL {
+	if code == codeReconnectRequest {
+		tcURL := info.string("tcUrl")
+		return func() string { return tcURL }
+	}
+	ex, _ := info["ex"].(object)
+	if redirect := ex.string("redirect"); redirect != "" {
+		return func() string { return redirect }
+	}
+	return nil
 }
 
 // commandMessage encodes a command in AMF0 through go-rtmp. Arguments are

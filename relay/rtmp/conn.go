@@ -3,10 +3,8 @@ package rtmp
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"io"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,6 +48,7 @@ type conn struct {
 	pongsOf  time.Time
 
 	peerAcked atomic.Uint64 // what the peer acknowledged, unwrapped
+	oddAcks   atomic.Bool   // its Acknowledgements don't count all bytes from the first on
 
 	mu      sync.Mutex // guards out and writeBy, and keeps messages whole
 	out     *Writer
@@ -151,23 +150,24 @@ func (c *conn) noteWindow(m Message) {
 	}
 }
 
-// noteAck unwraps the 32-bit sequence number (§5.4.3). Numbers that go back, or
-// beyond what was sent, are from peers that count in another way: no knowledge.
+// noteAck unwraps the 32-bit sequence number (§5.4.3). Some peers tell the bytes
+// since their last Acknowledgement instead, some wrap elsewhere: their numbers
+// stand still, fall, or run ahead of what was sent. From then on they are not
+// believed.
 func (c *conn) noteAck(m Message) {
-	if len(m.Payload) < 4 {
+	if len(m.Payload) < 4 || c.oddAcks.Load() {
 		return
 	}
 	last := c.peerAcked.Load()
 	ahead := int32(binary.BigEndian.Uint32(m.Payload) - uint32(last))
-	if ahead <= 0 {
-		return
-	}
 	c.mu.Lock()
 	sent := c.out.Queued() + handshakeBytes
 	c.mu.Unlock()
-	if now := last + uint64(ahead); now <= sent {
-		c.peerAcked.Store(now)
+	if ahead <= 0 || last+uint64(ahead) > sent {
+		c.oddAcks.Store(true)
+		return
 	}
+	c.peerAcked.Store(last + uint64(ahead))
 }
 
 // afterRead runs after every read from the connection. At most one
@@ -194,27 +194,7 @@ func (c *conn) send(messages ...Message) error {
 // flush writes what is queued. The caller holds mu.
 func (c *conn) flush() error {
 	c.extend(&c.writeBy, c.timeouts.Write, c.nc.SetWriteDeadline)
-	err := c.out.Flush()
-	if c.out.vectored && errors.Is(err, os.ErrDeadlineExceeded) {
-		err = c.outlast(err)
-	}
-	return peerError(err)
-}
-
-// outlast goes on with a write that its deadline has cut off. The deadline is
-// for a peer that stands still; one that is only slow, say with a large keyframe
-// over a thin uplink, may take as long as it goes on acknowledging.
-func (c *conn) outlast(err error) error {
-	c.writeBy = time.Time{}
-	for errors.Is(err, os.ErrDeadlineExceeded) {
-		before := progressOf(c.nc)
-		_ = c.nc.SetWriteDeadline(time.Now().Add(c.timeouts.Write / 4))
-		err = c.out.Flush()
-		if now := progressOf(c.nc); !now.Known || now.Acked == before.Acked {
-			break
-		}
-	}
-	return err
+	return peerError(c.out.Flush())
 }
 
 // setTimeouts sets the bounds of silence, counted from now.

@@ -18,8 +18,8 @@ func TestAcknowledgements(t *testing.T) {
 	}{
 		"cumulative":            {total, []uint64{1000, 2000, 3000}, 3000},
 		"over 2^32 and 2^33":    {total, []uint64{1 << 30, 2 << 30, 3 << 30, 4 << 30, 5 << 30, 6 << 30, 7 << 30, 8 << 30}, 8 << 30},
-		"the same increment":    {total, []uint64{1000, 1000, 1000}, 1000},
-		"falling":               {total, []uint64{3000, 1000}, 3000},
+		"the same increment":    {total, []uint64{1000, 1000, 2000}, 1000},
+		"falling":               {total, []uint64{3000, 1000, 4000}, 3000},
 		"more than was sent":    {2000, []uint64{1000, 2000 + handshakeBytes + 1}, 1000},
 		"the handshake counted": {total, []uint64{5 << 30 / 4, 10 << 30 / 4, 15 << 30 / 4, 20 << 30 / 4, 25 << 30 / 4, 30 << 30 / 4, total + handshakeBytes}, total + handshakeBytes},
 	} {

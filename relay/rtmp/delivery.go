@@ -4,17 +4,15 @@ package rtmp
 // received them: a position to compare with what Queue returned. It is never
 // too high for a node that lives by the protocol.
 //
-// A node that acknowledges is believed. One that never does is judged by what
-// its TCP has acknowledged, less two windows: it may simply not have reached
-// the first, and a kernel's word is not the node's.
-func (u *Upstream) Delivered() uint64 {
-	if acked := u.c.peerAcked.Load(); acked > 0 {
-		return less(acked, handshakeBytes) // some servers count the handshake, some don't
-	}
-	if p := u.Progress(); p.Known && p.Mapped {
+// A node that acknowledges is believed. One that never does, or counts in its
+// own way, is judged by what its TCP has acknowledged, p, less two windows: it
+// may simply not have reached the first, and a kernel's word is not the node's.
+func (u *Upstream) Delivered(p Progress) uint64 {
+	acked := u.c.peerAcked.Load()
+	if p.Known && p.Mapped && (acked == 0 || u.c.oddAcks.Load()) {
 		return less(p.Acked, handshakeBytes+2*windowForNodes)
 	}
-	return 0
+	return less(acked, handshakeBytes) // some servers count the handshake, some don't
 }
 
 // Progress is what the kernel knows of a connection's outgoing half.

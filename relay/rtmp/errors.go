@@ -30,6 +30,9 @@ const (
 	CodePublishDenied  = "NetStream.Publish.Denied"
 	CodePublishBadName = "NetStream.Publish.BadName"
 	CodePlayFailed     = "NetStream.Play.Failed"
+
+	// E-RTMP: the peer asks its client to go on elsewhere.
+	codeReconnectRequest = "NetConnection.Connect.ReconnectRequest"
 )
 
 // StatusError is a refusal or an end in the peer's own words: onStatus with
@@ -38,7 +41,12 @@ type StatusError struct {
 	Command     string // what it answers: connect, createStream, publish; empty when it came unasked
 	Code        string // such as NetStream.Publish.BadName
 	Description string // the peer's text, at most 200 bytes, escaped
+
+	elsewhere secretURL // where the peer wants its client to go, if it does
 }
+
+// secretURL may hold a key: it prints as nothing.
+type secretURL func() string
 
 func (e *StatusError) Error() string {
 	var b strings.Builder

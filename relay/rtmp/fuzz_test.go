@@ -2,6 +2,7 @@ package rtmp
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"math"
 	"net"
@@ -185,13 +186,20 @@ func FuzzUpstream(f *testing.F) {
 	f.Add(good.Bytes())
 	f.Fuzz(func(t *testing.T, in []byte) {
 		u := &Upstream{c: newConn(script{bytes.NewReader(in)}, Limits{}), name: "cam1"}
-		if u.publish(Target{App: "1", Name: "cam1"}) != nil {
-			return
+		to := Target{TCURL: "rtmp://node/1", App: "1", Name: "cam1"}
+		err := u.connect(to)
+		if err == nil {
+			err = u.publish()
 		}
-		if err := u.Serve(); err == nil {
-			t.Error("a session ended without a reason")
+		if err == nil {
+			if err = u.Serve(); err == nil {
+				t.Error("a session ended without a reason")
+			}
 		}
-		if got, sent := u.Delivered(), u.c.out.Queued(); got > sent {
+		if status := (*StatusError)(nil); errors.As(err, &status) {
+			_, _ = status.Elsewhere(to)
+		}
+		if got, sent := u.Delivered(u.Progress()), u.c.out.Queued(); got > sent {
 			t.Errorf("delivered %d of %d bytes", got, sent)
 		}
 	})
@@ -210,6 +218,7 @@ func FuzzInspect(f *testing.F) {
 		if (info.Kind == Frame || info.Kind == Keyframe || info.Kind == Metadata) && info.Slot != 0 {
 			t.Errorf("kind %v has slot %d", info.Kind, info.Slot)
 		}
+		_ = m.Codec()
 		_, _ = splitAggregate(m)
 	})
 }

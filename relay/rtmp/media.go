@@ -1,5 +1,7 @@
 package rtmp
 
+import "encoding/binary"
+
 // Kind is what a media message is to somebody who joins the stream late.
 type Kind uint8
 
@@ -50,6 +52,29 @@ func (m Message) Inspect() Info {
 	return Info{}
 }
 
+// Codec tells the codecs of sequence headers apart: the CodecID or SoundFormat
+// of a FLV tag (FLV 10.1, §E.4.2.1, §E.4.3.1), the FourCC of an E-RTMP one. It
+// is 0 where there is none.
+func (m Message) Codec() uint32 {
+	p := m.Payload
+	switch {
+	case len(p) == 0:
+		return 0
+	case m.Type == TypeVideo && p[0]&0x80 != 0:
+		_, _, fourCC := exHeader(p, exVideoTracks)
+		return fourCC
+	case m.Type == TypeVideo:
+		return uint32(p[0] & 0x0F)
+	case m.Type == TypeAudio && p[0]>>4 == 9:
+		_, _, fourCC := exHeader(p, exAudioTracks)
+		return fourCC
+	case m.Type == TypeAudio:
+		return uint32(p[0] >> 4)
+	default:
+		return 0
+	}
+}
+
 // inspectVideo reads a FLV VideoTagHeader (FLV 10.1, §E.4.3.1) or an E-RTMP
 // ExVideoTagHeader.
 func inspectVideo(p []byte) Info {
@@ -60,7 +85,7 @@ func inspectVideo(p []byte) Info {
 	if p[0]&0x80 == 0 {
 		return inspectLegacyVideo(p, isKey)
 	}
-	packet, slot := exHeader(p, exVideoTracks)
+	packet, slot, _ := exHeader(p, exVideoTracks)
 	switch packet {
 	case exSequenceStart, exMPEG2TSStart, exVideoMetadata:
 		return Info{Kind: SequenceHeader, Slot: slot}
@@ -103,7 +128,7 @@ func inspectAudio(p []byte) Info {
 			return Info{Kind: SequenceHeader}
 		}
 	case 9: // E-RTMP
-		packet, slot := exHeader(p, exAudioTracks)
+		packet, slot, _ := exHeader(p, exAudioTracks)
 		if packet == exSequenceStart || packet == exAudioConfig {
 			return Info{Kind: SequenceHeader, Slot: slot}
 		}
@@ -112,34 +137,31 @@ func inspectAudio(p []byte) Info {
 }
 
 // exHeader walks an E-RTMP header to the packet type that counts: past ModEx
-// and into a multitrack packet. The slot holds the packet type in its low byte
-// and the track in its high byte.
-func exHeader(p []byte, multitrack byte) (packet byte, slot uint16) {
+// and into a multitrack packet, of which the first track counts. The slot holds
+// the packet type in its low byte and the track in its high byte. The FourCC
+// comes before the track, be it one for all tracks or each one's own.
+func exHeader(p []byte, multitrack byte) (packet byte, slot uint16, fourCC uint32) {
 	packet = p[0] & 0x0F
 	p = p[1:]
 	for packet == exModEx {
 		var ok bool
 		if packet, p, ok = skipModEx(p); !ok {
-			return exModEx, 0
+			return exModEx, 0, 0
 		}
 	}
-	if packet != multitrack {
-		return packet, uint16(packet)
+	isMultitrack := packet == multitrack
+	if isMultitrack && len(p) > 0 {
+		packet, p = p[0]&0x0F, p[1:]
 	}
-	const manyCodecs = 2
-	if len(p) < 1 {
-		return multitrack, 0
+	switch {
+	case isMultitrack && len(p) < 5:
+		return multitrack, 0, 0
+	case isMultitrack:
+		slot = uint16(p[4]) << 8
+	case len(p) < 4:
+		return packet, uint16(packet), 0
 	}
-	layout := p[0] >> 4
-	packet = p[0] & 0x0F
-	track := 1 // behind the layout; a FourCC for all comes first unless each track has its own
-	if layout != manyCodecs {
-		track += 4
-	}
-	if len(p) <= track {
-		return multitrack, 0
-	}
-	return packet, uint16(p[track])<<8 | uint16(packet)
+	return packet, slot | uint16(packet), binary.BigEndian.Uint32(p)
 }
 
 // skipModEx skips one modifier: its size less one in a byte, or in two behind

@@ -27,7 +27,7 @@ func TestInspect(t *testing.T) {
 		"second track's sequence start":     {TypeVideo, "\x96\x00hvc1\x01", Info{Kind: SequenceHeader, Slot: 1 << 8}},
 		"second track's keyframe":           {TypeVideo, "\x96\x01hvc1\x01", Info{}},
 		"first track's keyframe":            {TypeVideo, "\x96\x01hvc1\x00", Info{Kind: Keyframe}},
-		"tracks of several codecs":          {TypeVideo, "\x96\x20\x03hvc1", Info{Kind: SequenceHeader, Slot: 3 << 8}},
+		"tracks of several codecs":          {TypeVideo, "\x96\x20hvc1\x03", Info{Kind: SequenceHeader, Slot: 3 << 8}},
 		"multitrack, cut":                   {TypeVideo, "\x96\x00hv", Info{}},
 		"AAC sequence header":               {TypeAudio, "\xaf\x00\x12\x10", Info{Kind: SequenceHeader}},
 		"AAC frame":                         {TypeAudio, "\xaf\x01\x21", Info{}},
@@ -82,6 +82,26 @@ func TestParseTarget(t *testing.T) {
 	} {
 		if got, err := ParseTarget(in); err == nil {
 			t.Errorf("%q: got %+v, want an error", in, got)
+		}
+	}
+}
+
+func TestCodec(t *testing.T) {
+	for what, tc := range map[string]struct {
+		typ     Type
+		payload string
+		want    uint32
+	}{
+		"AVC":                    {TypeVideo, "\x17\x00", 7},
+		"AAC":                    {TypeAudio, "\xaf\x00", 10},
+		"HEVC":                   {TypeVideo, "\x90hvc1", 0x68766331},
+		"HEVC on a second track": {TypeVideo, "\x96\x00hvc1\x01", 0x68766331},
+		"Opus":                   {TypeAudio, "\x90Opus", 0x4F707573},
+		"nothing":                {TypeVideo, "", 0},
+		"data":                   {TypeData, "\x02", 0},
+	} {
+		if got := (Message{Type: tc.typ, Payload: []byte(tc.payload)}).Codec(); got != tc.want {
+			t.Errorf("%s: got %#x, want %#x", what, got, tc.want)
 		}
 	}
 }

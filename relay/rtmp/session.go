@@ -66,6 +66,7 @@ func Accept(ctx context.Context, nc net.Conn, limits Limits, timeouts Timeouts) 
 		return nil, err
 	}
 	s.c.setTimeouts(timeouts)
+	endHalfOpen(nc, timeouts.Read)
 	return s, nil
 }
 

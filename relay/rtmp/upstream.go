@@ -2,12 +2,8 @@ package rtmp
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
-	"net"
 	"time"
-
-	"github.com/yutopp/go-rtmp/message"
 )
 
 const (
@@ -30,70 +26,27 @@ const (
 	transactionPublish      = 5
 )
 
-// DialFunc opens the TCP connection to a node.
-type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
-
-// Upstream is a session that publishes to a node: what was dialled, up to
-// Publish.Start. One goroutine calls Serve, another Queue, Flush and Unpublish.
+// Upstream is a session with a node, made by a Dialer. Once it publishes, one
+// goroutine calls Serve, another Queue, Flush and Unpublish.
 type Upstream struct {
 	c        *conn
 	name     string
 	streamID uint32
 }
 
-// Dialer says how nodes are dialled. The zero Dialer is ready.
-type Dialer struct {
-	Dial   DialFunc    // opens TCP connections [net.Dialer]
-	TLS    *tls.Config // for rtmps; the name to verify is the target's [the system's roots]
-	Limits Limits
-}
-
-// Publish connects to t and publishes. It blocks until the node has said
-// NetStream.Publish.Start or ctx ends. A refusal matches *StatusError. The
-// certificate of an rtmps target is verified in any case.
-func (d Dialer) Publish(ctx context.Context, t Target) (*Upstream, error) {
-	dial := d.Dial
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
-	}
-	nc, err := dial(ctx, "tcp", t.Addr)
-	if err != nil {
-		return nil, fmt.Errorf("dial: %w", err)
-	}
-	if t.Secure {
-		nc = tls.Client(nc, d.tlsConfig(t.Host))
-	}
-	u := &Upstream{c: newConn(nc, d.Limits), name: t.Name}
+// Publish claims the stream at a node that is connected to (§7.2.2.6). It blocks
+// until the node has said NetStream.Publish.Start, or ctx ends, and closes the
+// connection when it returns an error. A refusal matches *StatusError.
+func (u *Upstream) Publish(ctx context.Context) error {
 	defer u.c.closeWith(ctx)()
-
-	err = dialHandshake(u.c.in, nc)
+	err := u.publish()
 	if err != nil {
-		err = fmt.Errorf("handshake: %w", err)
-	} else {
-		err = u.publish(t)
+		_ = u.c.nc.Close()
 	}
-	if err != nil {
-		_ = nc.Close()
-		return nil, causeOf(ctx, err)
-	}
-	return u, nil
+	return causeOf(ctx, err)
 }
 
-func (d Dialer) tlsConfig(host string) *tls.Config {
-	config := &tls.Config{}
-	if d.TLS != nil {
-		config = d.TLS.Clone()
-	}
-	config.ServerName = host
-	config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
-	return config
-}
-
-// publish takes the session from the handshake to Publish.Start (§7.2.2.6).
-func (u *Upstream) publish(t Target) error {
-	if err := u.connect(t); err != nil {
-		return err
-	}
+func (u *Upstream) publish() error {
 	// Nobody has to answer the first two; FMS-like servers want to see them.
 	err := u.c.send(
 		commandMessage(0, "releaseStream", transactionRelease, nil, u.name),
@@ -120,36 +73,6 @@ func (u *Upstream) publish(t Target) error {
 	_, err = u.await("publish", func(c command) bool {
 		return c.name == "onStatus" && c.status().Code == CodePublishStart
 	})
-	return err
-}
-
-// connectCommand is the command object of connect (§7.2.1.1).
-type connectCommand struct {
-	App      string `amf0:"app"`
-	Type     string `amf0:"type"`
-	FlashVer string `amf0:"flashVer"`
-	TCURL    string `amf0:"tcUrl"`
-}
-
-func (u *Upstream) connect(t Target) error {
-	u.c.mu.Lock()
-	out := u.c.out
-	out.SetChunkSize(outChunkSize)
-	out.Queue(controlMessage(&message.WinAckSize{Size: windowForNodes}))
-	out.Queue(commandMessage(0, "connect", transactionConnect, connectCommand{
-		App:      t.App,
-		Type:     "nonprivate",
-		FlashVer: "FMLE/3.0 (compatible; zegorelay)",
-		TCURL:    t.TCURL,
-	}))
-	err := u.c.flush()
-	u.c.mu.Unlock()
-	if err != nil {
-		return fmt.Errorf("connect: %w", err)
-	}
-	// nginx-rtmp and others answer with transaction 0: only a connect can have
-	// been answered here.
-	_, err = u.await("connect", func(c command) bool { return c.name == "_result" })
 	return err
 }
 
@@ -227,14 +150,16 @@ func (u *Upstream) Serve() error {
 func isEnd(code string) bool {
 	switch code {
 	case "NetStream.Unpublish.Success", "NetStream.Unpublish.Notify",
-		"NetConnection.Connect.Closed", "NetConnection.Connect.AppShutdown":
+		"NetConnection.Connect.Closed", "NetConnection.Connect.AppShutdown",
+		codeReconnectRequest:
 		return true
 	default:
 		return false
 	}
 }
 
-// SetWriteTimeout bounds how long a Flush may wait for the node to take bytes.
+// SetWriteTimeout bounds how long a Flush may wait for the node to take bytes:
+// for where Progress knows nothing.
 func (u *Upstream) SetWriteTimeout(d time.Duration) {
 	u.c.setTimeouts(Timeouts{Write: d})
 }

@@ -41,7 +41,7 @@ type Writer struct {
 	scratch []byte
 	loose   int
 	pieces  net.Buffers
-	flushed net.Buffers // of pieces, what is still to be written: WriteTo eats its receiver
+	eaten   net.Buffers // a copy of pieces for WriteTo, which eats its receiver
 	joined  []byte      // pieces for a dst that takes one at a time
 
 	queued uint64 // bytes queued since the Writer was made
@@ -91,9 +91,7 @@ func (w *Writer) SetChunkSize(size int) {
 func (w *Writer) Queued() uint64 { return w.queued }
 
 // Flush writes what is queued and blocks until it is written or the
-// connection's write deadline passes. After an error the Writer is of no use,
-// but for one: after a deadline on a *net.TCPConn the next Flush goes on where
-// this one was cut off.
+// connection's write deadline passes. After an error the Writer is of no use.
 func (w *Writer) Flush() error {
 	w.collect()
 	if len(w.pieces) == 0 {
@@ -103,7 +101,7 @@ func (w *Writer) Flush() error {
 		return err
 	}
 	clear(w.pieces)
-	w.pieces, w.flushed = w.pieces[:0], nil
+	w.pieces = w.pieces[:0]
 	w.scratch, w.loose = w.scratch[:0], 0
 	return nil
 }
@@ -111,10 +109,8 @@ func (w *Writer) Flush() error {
 // write sends pieces. What can't take many at once, such as TLS, gets one.
 func (w *Writer) write() error {
 	if w.vectored || len(w.pieces) == 1 {
-		if w.flushed == nil {
-			w.flushed = w.pieces
-		}
-		_, err := w.flushed.WriteTo(w.dst)
+		w.eaten = w.pieces
+		_, err := w.eaten.WriteTo(w.dst)
 		return err
 	}
 	w.joined = w.joined[:0]
