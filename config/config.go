@@ -34,9 +34,12 @@ type Config struct {
 	App         string // RTMP application
 	StreamID    string // template with {app} and {key}
 
+	Conflict         string        // auto, takeover or reject
+	Grace            time.Duration // how long a lost encoder keeps its node; 0: not at all
 	PublisherTimeout time.Duration // silence of an encoder
 	Backlog          time.Duration // age of undelivered media
 	BacklogBytes     int64         // bytes of it, for one stream
+	Memory           int64         // bytes of the process
 	ConnectTimeout   time.Duration // from dial to Publish.Start
 	StallTimeout     time.Duration // no progress with data under way
 	RetryMin         time.Duration // longest first wait; at most RetryMax
@@ -71,9 +74,12 @@ type raw struct {
 	HTTPListen       string `split_words:"true" default:"127.0.0.1:8935" desc:"loopback address for health checks, or off"`
 	App              string `default:"live" desc:"RTMP application that encoders publish to"`
 	StreamID         string `split_words:"true" default:"{key}" desc:"StreamId of a stream key: a template with {app} and {key}"`
+	Conflict         string `default:"auto" desc:"second publisher of a stream: auto (from the same address, or if the first is silent for 3 s, takes over; else refused), takeover or reject"`
+	Grace            string `default:"10s" desc:"how long an encoder lost without goodbye keeps its node; 0s: not at all"`
 	PublisherTimeout string `split_words:"true" default:"15s" desc:"silence after which an encoder is given up"`
 	Backlog          string `default:"10s" desc:"age up to which undelivered media is kept"`
 	BacklogBytes     string `split_words:"true" default:"64MiB" desc:"bytes of it, for one stream"`
+	Memory           string `default:"1GiB" desc:"bytes of the whole process: three quarters are for undelivered media"`
 	ConnectTimeout   string `split_words:"true" default:"5s" desc:"node: from dial to Publish.Start"`
 	StallTimeout     string `split_words:"true" default:"5s" desc:"node: no progress with data under way"`
 	RetryMin         string `split_words:"true" default:"200ms" desc:"longest first wait for another node"`
@@ -100,9 +106,12 @@ func (c *Config) read(p *parser) {
 	c.HTTPListen = p.loopback("HTTP_LISTEN", r.HTTPListen)
 	c.App = p.app("APP", r.App)
 	c.StreamID = p.template("STREAM_ID", r.StreamID)
+	c.Conflict = p.oneOf("CONFLICT", r.Conflict, "auto", "takeover", "reject")
+	c.Grace = p.duration("GRACE", r.Grace, 0, time.Hour)
 	c.PublisherTimeout = p.duration("PUBLISHER_TIMEOUT", r.PublisherTimeout, time.Second, time.Hour)
 	c.Backlog = p.duration("BACKLOG", r.Backlog, time.Second, 10*time.Minute)
 	c.BacklogBytes = p.size("BACKLOG_BYTES", r.BacklogBytes, 1<<20, 16<<30)
+	c.Memory = p.size("MEMORY", r.Memory, 64<<20, 1<<40)
 	c.ConnectTimeout = p.duration("CONNECT_TIMEOUT", r.ConnectTimeout, 100*time.Millisecond, time.Minute)
 	c.StallTimeout = p.duration("STALL_TIMEOUT", r.StallTimeout, 500*time.Millisecond, time.Minute)
 	c.RetryMin = p.duration("RETRY_MIN", r.RetryMin, time.Millisecond, time.Minute)

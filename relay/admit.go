@@ -23,6 +23,9 @@ const (
 	// we have read what it said on its old connection.
 	goodbyeWait = 300 * time.Millisecond
 
+	// silentAfter is how long an encoder has to send nothing to be taken for lost.
+	silentAfter = 3 * time.Second
+
 	// handoverWait is how long a publish waits for the previous one of the same
 	// stream, which has said goodbye, to leave the node.
 	handoverWait = 2 * time.Second
@@ -47,32 +50,33 @@ func denied(format string, args ...any) *refusal {
 	return &refusal{code: rtmp.CodePublishDenied, reason: fmt.Sprintf(format, args...)}
 }
 
-// admit decides whether a session may publish and returns its stream, which is
+// admit decides whether a session may publish, and gives it its stream, which is
 // then under way. The error is a *refusal, or why ctx ended.
-func (s *Server) admit(ctx, life context.Context, session *rtmp.Session) (*Stream, error) {
+func (s *Server) admit(ctx, life context.Context, session *rtmp.Session) (*Stream, *publisher, error) {
 	if session.Action != rtmp.Publish {
-		return nil, &refusal{code: rtmp.CodePlayFailed, reason: "nothing can be played here, only published"}
+		return nil, nil, &refusal{code: rtmp.CodePlayFailed, reason: "nothing can be played here, only published"}
 	}
 	id, err := s.streamID(session.App, session.Name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	stream, err := s.claim(ctx, life, id, session)
-	if err != nil {
-		return nil, err
+	p := newPublisher(session)
+	stream, isNew, err := s.claim(ctx, life, id, p)
+	if err != nil || !isNew {
+		return stream, p, err
 	}
 	select {
-	case verdict := <-stream.verdict:
+	case verdict := <-stream.verdicts:
 		if refused := refusalFor(verdict); refused != nil {
-			stream.end()
-			return nil, refused
+			stream.leave(p, true)
+			return nil, nil, refused
 		}
 	case <-time.After(verdictWait):
 	case <-ctx.Done():
-		stream.end()
-		return nil, context.Cause(ctx)
+		stream.leave(p, true)
+		return nil, nil, context.Cause(ctx)
 	}
-	return stream, nil
+	return stream, p, nil
 }
 
 // streamID finds the StreamId that a publish is for. Encoders with one field
@@ -121,45 +125,84 @@ func quoted(word string) string {
 	return fmt.Sprintf("%q", word)
 }
 
-// claim enters a new stream into the table and starts it. A stream of the same
-// id that only drains is waited for.
-func (s *Server) claim(ctx, life context.Context, id string, session *rtmp.Session) (*Stream, error) {
-	deadline := time.After(handoverWait)
+// claim gives p the stream of an id: a new one, or one that waits for its
+// encoder, or one that another encoder has to leave. One that only drains is
+// waited for.
+func (s *Server) claim(ctx, life context.Context, id string, p *publisher) (stream *Stream, isNew bool, err error) {
+	patience := time.After(handoverWait)
 	for {
-		s.mu.Lock()
-		old, taken := s.streams[id]
-		if !taken && len(s.streams) < s.o.MaxStreams {
-			ctx, cut := context.WithCancelCause(life)
-			stream := newStream(id, session, s.o, cut)
-			stream.notBefore = s.debounce(id, time.Now())
-			s.streams[id] = stream
-			s.wg.Go(func() {
-				defer cut(nil)
-				stream.run(ctx)
-				s.forget(stream)
-			})
-			s.mu.Unlock()
-			return stream, nil
+		stream, isNew, err := s.find(life, id, p)
+		if err != nil || isNew {
+			return stream, isNew, err
 		}
-		s.mu.Unlock()
-
-		if !taken {
-			return nil, denied("all %d streams are in use: raise ZEGORELAY_MAX_STREAMS", s.o.MaxStreams)
+		if refused := refusalFor(stream.lastVerdict()); refused != nil {
+			return nil, false, refused
 		}
-		if !old.endsWithin(ctx, goodbyeWait) {
-			return nil, &refusal{
-				code:   rtmp.CodePublishBadName,
-				reason: fmt.Sprintf("%s is already being published by %s: stop it there first", id, old.remote),
+		ok, holder := stream.sit(p)
+		switch {
+		case ok:
+			return stream, false, nil
+		case holder != nil:
+			if err := s.contend(ctx, stream, p, holder); err != nil {
+				return nil, false, err
 			}
+			continue
 		}
 		select {
-		case <-old.closed:
-		case <-deadline:
-			old.cut(errReplaced)
-			deadline = nil
+		case <-stream.closed:
+		case <-patience:
+			stream.cut(errReplaced)
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, false, context.Cause(ctx)
 		}
+	}
+}
+
+// find returns the stream of an id. One that is new is under way, with p as its
+// encoder.
+func (s *Server) find(life context.Context, id string, p *publisher) (stream *Stream, isNew bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old, ok := s.streams[id]; ok {
+		return old, false, nil
+	}
+	if len(s.streams) >= s.o.MaxStreams {
+		return nil, false, denied("all %d streams are in use: raise ZEGORELAY_MAX_STREAMS", s.o.MaxStreams)
+	}
+	ctx, cut := context.WithCancelCause(life)
+	stream = newStream(id, s.o, s.memory, cut)
+	stream.notBefore = s.debounce(id, time.Now())
+	stream.sit(p)
+	s.streams[id] = stream
+	s.wg.Go(func() {
+		defer cut(nil)
+		stream.run(ctx)
+		s.forget(stream)
+	})
+	return stream, true, nil
+}
+
+// contend makes way for p on a stream that holder has, or says why not.
+func (s *Server) contend(ctx context.Context, stream *Stream, p, holder *publisher) error {
+	if holder.leftWithin(ctx, goodbyeWait) {
+		return nil
+	}
+	isSilent := stream.silentFor(holder) >= silentAfter
+	if !s.o.Conflict.yields(holder, p, isSilent) {
+		return &refusal{
+			code:   rtmp.CodePublishBadName,
+			reason: fmt.Sprintf("%s is already being published by %s: stop it there first", stream.id, holder.remote),
+		}
+	}
+	p.tookOver = !isSilent
+	stream.log.Warn().Str(logRemote, p.remote).Str(logFrom, holder.remote).Bool(logSilent, isSilent).
+		Msg("another encoder takes the stream over")
+	holder.displace()
+	select {
+	case <-holder.left:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 

@@ -3,6 +3,7 @@ package relay
 import (
 	"sync"
 	"time"
+	"unsafe"
 
 	"zegorelay/relay/rtmp"
 )
@@ -16,13 +17,15 @@ import (
 type backlog struct {
 	maxAge   time.Duration
 	maxBytes int
+	memory   *memory // of the process, which all backlogs share
 
 	mu       sync.Mutex
 	entries  []entry // entries[0] has the sequence number first
 	first    uint64
-	bytes    int     // payload bytes in entries
+	bytes    int     // what entries take
 	base     headers // in force just before entries[0]
-	hasVideo bool
+	starts   starts
+	epoch    uint32
 	begun    bool        // there has been a starting point …
 	origin   uint64      // … and this was the first
 	received uint64      // all before it has reached the node
@@ -36,27 +39,79 @@ type entry struct {
 	info  rtmp.Info
 	start bool // a session can begin here
 	at    time.Time
+
+	// An epoch is what one session can carry. A message that begins one, other
+	// than the first, has all headers of it.
+	epoch   uint32
+	opening headers
 }
 
-func newBacklog(maxAge time.Duration, maxBytes int) *backlog {
-	return &backlog{maxAge: maxAge, maxBytes: maxBytes}
+// entrySize is what a message takes beside its payload.
+const entrySize = int(unsafe.Sizeof(entry{}))
+
+// size is what the entry takes in memory, about.
+func (e *entry) size() int { return cap(e.Payload) + entrySize }
+
+// starts knows where a session can begin: at a keyframe, or, as long as there
+// is no picture, at any frame of sound.
+type starts struct{ hasVideo bool }
+
+func (s *starts) at(e entry) bool {
+	s.hasVideo = s.hasVideo || e.Type == rtmp.TypeVideo
+	return e.info.Kind == rtmp.Keyframe ||
+		e.info.Kind == rtmp.Frame && e.Type == rtmp.TypeAudio && !s.hasVideo
+}
+
+// newBacklog returns an empty backlog. It is the caller's to give it back to
+// memory when it is no longer needed.
+func newBacklog(maxAge time.Duration, maxBytes int, memory *memory) *backlog {
+	b := &backlog{maxAge: maxAge, maxBytes: maxBytes, memory: memory}
+	memory.join(b)
+	return b
 }
 
 // append adds a message from the encoder and lets go of what is no longer
 // needed or over a bound. It never blocks on a follower.
-func (b *backlog) append(m rtmp.Message, at time.Time) {
-	e := entry{Message: m, info: m.Inspect(), at: at}
-
+func (b *backlog) append(e entry) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.hasVideo = b.hasVideo || m.Type == rtmp.TypeVideo
-	switch e.info.Kind {
-	case rtmp.Keyframe:
-		e.start = true
-	case rtmp.Frame:
-		// Sound alone can begin anywhere.
-		e.start = m.Type == rtmp.TypeAudio && !b.hasVideo
+	b.appendLocked(e)
+	b.bound(e.at)
+	b.wake()
+	b.mu.Unlock()
+	b.memory.bound()
+}
+
+// rejoin adds the first starting point of an encoder that goes on with the
+// stream, with the headers that it has sent before. Where these don't fit the
+// ones in force another epoch begins; else only those that changed are added.
+func (b *backlog) rejoin(opening headers, e entry) {
+	b.mu.Lock()
+	inForce := b.headersAt(b.end())
+	if inForce.sameTracks(opening) {
+		for _, h := range opening {
+			if inForce.apply(h) {
+				h.Timestamp = e.Timestamp
+				b.appendLocked(h)
+			}
+		}
+	} else {
+		b.epoch++
+		b.starts = starts{}
+		for _, h := range opening {
+			b.starts.at(h)
+		}
+		e.opening = append(headers{}, opening...)
 	}
+	b.appendLocked(e)
+	b.bound(e.at)
+	b.wake()
+	b.mu.Unlock()
+	b.memory.bound()
+}
+
+// appendLocked adds e. The caller holds the lock.
+func (b *backlog) appendLocked(e entry) {
+	e.start, e.epoch = b.starts.at(e), b.epoch
 	if !b.begun {
 		if !e.start {
 			// No session can begin before the first starting point: of what comes
@@ -68,9 +123,22 @@ func (b *backlog) append(m rtmp.Message, at time.Time) {
 		b.begun, b.origin = true, b.first
 	}
 	b.entries = append(b.entries, e)
-	b.bytes += len(m.Payload)
-	b.bound(at)
-	b.wake()
+	b.bytes += e.size()
+	b.memory.used.Add(int64(e.size()))
+}
+
+// showsVideo reports whether the newest epoch has a picture.
+func (b *backlog) showsVideo() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.starts.hasVideo
+}
+
+// hasBegun reports whether there has been anything to play.
+func (b *backlog) hasBegun() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.begun
 }
 
 // release says that the node has received all messages before seq. What no
@@ -136,20 +204,28 @@ func (b *backlog) at(seq uint64) *entry { return &b.entries[seq-b.first] }
 // keeps up doesn't care, and no other could use half a GOP.
 func (b *backlog) bound(now time.Time) {
 	for len(b.entries) > 1 && (b.bytes > b.maxBytes || now.Sub(b.entries[0].at) > b.maxAge) {
-		if next, ok := b.startAtOrAfter(b.first + 1); ok {
-			b.drop(int(next - b.first))
-		} else {
-			b.drop(1)
-		}
+		b.dropOldest()
 	}
+}
+
+// dropOldest drops the oldest GOP, or of the only one its oldest message.
+func (b *backlog) dropOldest() {
+	n := 1
+	if next, ok := b.startAtOrAfter(b.first + 1); ok {
+		n = int(next - b.first)
+	}
+	b.drop(n)
 }
 
 // drop forgets the n oldest entries. Their headers stay in force.
 func (b *backlog) drop(n int) {
+	size := 0
 	for _, e := range b.entries[:n] {
 		b.base.apply(e)
-		b.bytes -= len(e.Payload)
+		size += e.size()
 	}
+	b.bytes -= size
+	b.memory.used.Add(int64(-size))
 	clear(b.entries[:n])
 	b.entries = b.entries[n:]
 	b.first += uint64(n)

@@ -56,11 +56,16 @@ func gop(n int) []rtmp.Message {
 }
 
 func filled(messages ...[]rtmp.Message) *backlog {
-	b := newBacklog(10*time.Second, 1<<20)
+	b := newBacklog(10*time.Second, 1<<20, newMemory(1<<30))
 	for _, m := range slices.Concat(messages...) {
-		b.append(m, time.Now())
+		add(b, m)
 	}
 	return b
+}
+
+// add appends a message as it comes from the first encoder.
+func add(b *backlog, m rtmp.Message) {
+	b.append(entry{Message: m, info: m.Inspect(), at: time.Now()})
 }
 
 // readAll reads what a follower can have without waiting.
@@ -149,7 +154,7 @@ func TestBacklogKeepsOneGOPOfAReceivedStream(t *testing.T) {
 	b := filled(opening, gop(0))
 	for n := 5; n < 500; n += 5 {
 		for _, m := range gop(n) {
-			b.append(m, time.Now())
+			add(b, m)
 		}
 		b.release(b.end())
 		if len(b.entries) > 5 {
@@ -161,11 +166,11 @@ func TestBacklogKeepsOneGOPOfAReceivedStream(t *testing.T) {
 // The node takes nothing: whole GOPs go, oldest first, and are counted.
 func TestBacklogBoundByBytes(t *testing.T) {
 	b := filled(opening)
-	b.maxBytes = 60
+	b.maxBytes = 60 + 12*entrySize
 	f := b.follow()
 	for n := 0; n < 50; n += 5 {
 		for _, m := range gop(n) {
-			b.append(m, time.Now())
+			add(b, m)
 		}
 		if b.bytes > b.maxBytes {
 			t.Fatalf("%d bytes are kept, the bound is %d", b.bytes, b.maxBytes)
@@ -186,13 +191,13 @@ func TestBacklogBoundByBytes(t *testing.T) {
 
 func TestBacklogBoundByAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBacklog(10*time.Second, 1<<20)
+		b := newBacklog(10*time.Second, 1<<20, newMemory(1<<30))
 		for _, m := range opening {
-			b.append(m, time.Now())
+			add(b, m)
 		}
 		for n := 0; n < 1000; n += 5 { // a GOP a second
 			for _, m := range gop(n) {
-				b.append(m, time.Now())
+				add(b, m)
 				<-time.After(200 * time.Millisecond)
 			}
 			if _, age := b.held(time.Now()); age > 10*time.Second+200*time.Millisecond {
@@ -209,11 +214,11 @@ func TestBacklogBoundByAge(t *testing.T) {
 // nothing by it, who comes late waits for the next keyframe.
 func TestBacklogBoundWithinOneGOP(t *testing.T) {
 	b := filled(opening, []rtmp.Message{keyframe(0)})
-	b.maxBytes = 40
+	b.maxBytes = 40 + 5*entrySize
 	live := b.follow()
 	got := readAll(t, live)
 	for n := 1; n < 50; n++ {
-		b.append(video(n), time.Now())
+		add(b, video(n))
 		got = append(got, readAll(t, live)...)
 	}
 	if live.dropped != 0 || len(got) != 3+50 {
@@ -223,23 +228,27 @@ func TestBacklogBoundWithinOneGOP(t *testing.T) {
 	if got := readAll(t, late); got != nil {
 		t.Errorf("half a GOP was read: %v", got)
 	}
-	b.append(keyframe(50), time.Now())
+	add(b, keyframe(50))
 	if got, want := readAll(t, late), []string{"m1", "vh1", "ah1", "key50"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
-// Over a gap only the headers that changed in it are sent again.
+// A follower that is too slow goes on at the newest keyframe; over the gap only
+// the headers that changed in it are sent again.
 func TestFollowerOverAGapGetsTheHeadersThatChanged(t *testing.T) {
 	b := filled(opening, gop(0))
 	f := b.follow()
 	readAll(t, f)
-	b.maxBytes = 60
+	b.maxBytes = 60 + 10*entrySize
 	for _, m := range slices.Concat(gop(5), []rtmp.Message{videoHeader(2), audioHeader(1)}, gop(10), gop(15)) {
-		b.append(m, time.Now())
+		add(b, m)
 	}
-	if got, want := readAll(t, f)[:2], []string{"vh2", "key10"}; !slices.Equal(got, want) {
+	if got, want := readAll(t, f)[:2], []string{"vh2", "key15"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+	if f.dropped != 12 || b.undelivered() != 5 {
+		t.Errorf("%d messages are counted as dropped and %d as owed, want 12 and 5", f.dropped, b.undelivered())
 	}
 }
 
@@ -276,27 +285,20 @@ func TestFollowerSleepsUntilThereIsSomething(t *testing.T) {
 			err error
 		}
 		results := make(chan result)
-		read := func(ctx context.Context, tick <-chan time.Time) {
-			got, err := f.read(ctx, tick, make([]entry, 0, 8), 1<<20)
+		read := func(ctx context.Context) {
+			got, err := f.read(ctx, make([]entry, 0, 8), 1<<20)
 			results <- result{got, err}
 		}
-		go read(t.Context(), nil)
+		go read(t.Context())
 		synctest.Wait()
-		b.append(keyframe(0), time.Now())
+		add(b, keyframe(0))
 		if r := <-results; r.err != nil || len(r.got) != 4 {
 			t.Errorf("after an append: got %d messages, %v", len(r.got), r.err)
 		}
 
-		tick := make(chan time.Time)
-		go read(t.Context(), tick)
-		tick <- time.Time{}
-		if r := <-results; r.err != nil || len(r.got) != 0 {
-			t.Errorf("after a tick: got %d messages, %v", len(r.got), r.err)
-		}
-
 		cause := errors.New("enough")
 		ctx, cancel := context.WithCancelCause(t.Context())
-		go read(ctx, nil)
+		go read(ctx)
 		synctest.Wait()
 		cancel(cause)
 		if r := <-results; !errors.Is(r.err, cause) {
@@ -305,7 +307,7 @@ func TestFollowerSleepsUntilThereIsSomething(t *testing.T) {
 		if len(b.sleepers) != 0 {
 			t.Errorf("%d followers still sleep", len(b.sleepers))
 		}
-		go read(t.Context(), nil)
+		go read(t.Context())
 		synctest.Wait()
 		b.close()
 		if r := <-results; !errors.Is(r.err, errDrained) {

@@ -1,8 +1,13 @@
 package relay
 
 import (
+	"errors"
 	"math/rand/v2"
+	"net/http"
 	"time"
+
+	"zegorelay/dispatch"
+	"zegorelay/relay/rtmp"
 )
 
 const (
@@ -13,6 +18,39 @@ const (
 	// that closes right after Publish.Start makes up for nothing.
 	forgiveEvery = 2 * time.Second
 )
+
+const (
+	// operatorWait is between two tries at what only a person can mend.
+	operatorWait = 60 * time.Second
+
+	// throttledWait is the least between two tries when ZEGO says too often.
+	throttledWait = time.Second
+
+	// unreachableWait is the most between two tries while the API doesn't answer:
+	// they cost ZEGO nothing, and its return should be noticed at once.
+	unreachableWait = 1500 * time.Millisecond
+
+	// A node may take our own lost session for another publisher's for as long as
+	// ghostLife: its name is asked for again every ghostWait at the most. Any other
+	// publisher of our StreamId gets takenWait.
+	ghostLife = 120 * time.Second
+	ghostWait = time.Second
+	takenWait = 2 * time.Second
+)
+
+// isUnreachable reports whether the API gave no answer, or nothing behind its
+// front did.
+func isUnreachable(err error) bool {
+	var z *dispatch.Error
+	return errors.As(err, &z) && z.Verdict == dispatch.Again && z.Code == 0 &&
+		(z.HTTPStatus == 0 || z.HTTPStatus >= http.StatusInternalServerError)
+}
+
+// isNameTaken reports whether a node refused a stream for its name.
+func isNameTaken(err error) bool {
+	var status *rtmp.StatusError
+	return errors.As(err, &status) && status.Code == rtmp.CodePublishBadName
+}
 
 // backoff says how long to wait before the next try: full jitter under a
 // ceiling that doubles with every failure.

@@ -28,7 +28,7 @@ func (s *Server) handle(ctx, life context.Context, nc net.Conn, visit *visit) {
 		s.o.Log.Debug().Stringer(logRemote, nc.RemoteAddr()).Err(err).Msg("connection ended before it published")
 		return
 	}
-	stream, err := s.admit(ctx, life, session)
+	stream, p, err := s.admit(ctx, life, session)
 	var refused *refusal
 	switch {
 	case errors.As(err, &refused):
@@ -41,27 +41,37 @@ func (s *Server) handle(ctx, life context.Context, nc net.Conn, visit *visit) {
 	}
 	visit.publishes()
 	defer context.AfterFunc(ctx, func() { _ = session.Close() })()
-	reason := s.ingest(ctx, stream, session)
-	stream.log.Info().Str(logReason, reason.Error()).Msg("encoder gone")
-	stream.end()
-	if errors.Is(reason, rtmp.ErrUnpublished) {
+	reason := s.ingest(ctx, stream, p)
+	isGoodbye := errors.Is(reason, rtmp.ErrUnpublished)
+	held := stream.leave(p, isGoodbye || ctx.Err() != nil)
+	event := stream.log.Info().Str(logRemote, p.remote).Str(logReason, reason.Error())
+	if held > 0 {
+		event = event.Stringer(logHeld, rounded(held))
+	}
+	event.Msg("encoder gone")
+	if isGoodbye {
 		session.Linger()
 	}
 }
 
 // ingest reads an encoder's messages into its stream. It returns why the
 // encoder is gone.
-func (s *Server) ingest(ctx context.Context, stream *Stream, session *rtmp.Session) error {
-	if err := session.Start(); err != nil {
+func (s *Server) ingest(ctx context.Context, stream *Stream, p *publisher) error {
+	if err := p.session.Start(); err != nil {
 		return err
 	}
-	stream.log.Info().Str(logRemote, stream.remote).Str(logClient, cut(session.Client, maxReason)).
-		Msg("encoder publishes")
+	what := "encoder publishes"
+	if stream.counters.publishes.Add(1) > 1 {
+		what = "encoder goes on with the stream"
+	}
+	stream.log.Info().Str(logRemote, p.remote).Str(logClient, cut(p.session.Client, maxReason)).Msg(what)
 	for {
-		m, err := session.Read()
+		m, err := p.session.Read()
 		switch {
 		case err == nil:
-			stream.append(m)
+			stream.append(p, m)
+		case p.displaced.Load():
+			return errTakenOver
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case errors.Is(err, os.ErrDeadlineExceeded):

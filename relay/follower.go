@@ -4,16 +4,19 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 )
+
+// errOtherTracks says that what follows needs a session of its own.
+var errOtherTracks = errors.New("the encoder is back with other tracks")
 
 // errDrained says that a follower has read all there ever will be. It is not
 // io.EOF, which a lost node's error may wrap.
 var errDrained = errors.New("the backlog is drained")
 
 // follower reads a backlog from a starting point on. What it reads makes a
-// complete session: headers first, then from a keyframe on without a gap; over
-// a gap, the headers that changed in it and on from the next keyframe.
+// complete session: headers first, then from a keyframe on without a gap. One
+// that is so slow that what it comes to next is gone goes on at the newest
+// keyframe, with the headers that changed in between.
 //
 // A follower is for one goroutine.
 type follower struct {
@@ -21,6 +24,8 @@ type follower struct {
 	from  uint64  // sequence number of the first message of the last read
 	next  uint64  // … and of the next message
 	lost  bool    // next is not where the last read ended: a start is needed
+	begun bool    // something has been read …
+	epoch uint32  // … of this epoch
 	given headers // what the reader has been given
 	woken chan struct{}
 
@@ -40,10 +45,11 @@ func (b *backlog) follow() *follower {
 }
 
 // read appends to dst what is there to be read: at most cap(dst) messages and
-// about maxBytes, and blocks until there is something. It returns dst as it is
-// when tick fires, errDrained at the end, or why ctx ended. The sequence numbers
-// of what was read, opening headers apart, are f.from up to f.next.
-func (f *follower) read(ctx context.Context, tick <-chan time.Time, dst []entry, maxBytes int) ([]entry, error) {
+// about maxBytes, and blocks until there is something. Its error is errDrained
+// at the end, errOtherTracks where the session can't go on, or why ctx ended. The
+// sequence numbers of what was read, opening headers apart, are f.from up to
+// f.next.
+func (f *follower) read(ctx context.Context, dst []entry, maxBytes int) ([]entry, error) {
 	for {
 		got, asleep, err := f.take(dst, maxBytes)
 		if !asleep {
@@ -51,9 +57,6 @@ func (f *follower) read(ctx context.Context, tick <-chan time.Time, dst []entry,
 		}
 		select {
 		case <-f.woken:
-		case <-tick:
-			f.rise()
-			return dst, nil
 		case <-ctx.Done():
 			f.rise()
 			return dst, context.Cause(ctx)
@@ -67,14 +70,19 @@ func (f *follower) take(dst []entry, maxBytes int) (got []entry, asleep bool, er
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if f.next < b.first {
-		f.skipTo(b.first)
+		f.fallBehind()
 	}
 	if f.lost {
 		dst = f.recover(dst)
 	}
 	f.from = f.next
+	others := false
 	for size := 0; !f.lost && f.next < b.end() && len(dst) < cap(dst) && size < maxBytes; f.next++ {
 		e := *b.at(f.next)
+		if others = f.begun && e.epoch != f.epoch; others {
+			break
+		}
+		f.begun, f.epoch = true, e.epoch
 		f.given.apply(e)
 		dst = append(dst, e)
 		size += len(e.Payload)
@@ -82,6 +90,8 @@ func (f *follower) take(dst []entry, maxBytes int) (got []entry, asleep bool, er
 	switch {
 	case len(dst) > 0:
 		return dst, false, nil
+	case others:
+		return dst, false, errOtherTracks
 	case b.closed:
 		return dst, false, errDrained
 	}
@@ -100,6 +110,21 @@ func (f *follower) rise() {
 	<-f.woken // it was woken in the meantime
 }
 
+// fallBehind leaves what is gone, and, to be up to date again, all that is not
+// of the newest GOP. Who has read nothing yet may have the rest: it comes after
+// an outage, not too slow.
+func (f *follower) fallBehind() {
+	b := f.b
+	f.skipTo(b.first)
+	if !f.begun {
+		return
+	}
+	if start, ok := b.startAtOrBefore(b.end()); ok {
+		f.skipTo(start)
+		b.received = max(b.received, start) // nobody is owed what was left out
+	}
+}
+
 // recover moves f to the next starting point, if there is one yet, and appends
 // the headers that the reader lacks there.
 func (f *follower) recover(dst []entry) []entry {
@@ -110,6 +135,9 @@ func (f *follower) recover(dst []entry) []entry {
 	}
 	f.skipTo(start)
 	f.lost = false
+	if f.begun && f.b.at(start).epoch != f.epoch {
+		return dst
+	}
 	for _, h := range f.b.headersAt(start) {
 		if f.given.apply(h) {
 			h.Timestamp = f.b.at(start).Timestamp

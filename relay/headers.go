@@ -16,9 +16,13 @@ const maxHeaders = 64
 // which a session begins with them.
 type headers []entry
 
-// apply notes e if it is a header. It reports whether the headers in force
-// have changed, in bytes.
+// apply notes e if it is a header, or begins an epoch with headers of its own.
+// It reports whether the headers in force have changed, in bytes.
 func (h *headers) apply(e entry) bool {
+	if e.opening != nil {
+		*h = slices.Clone(e.opening)
+		return true
+	}
 	if e.info.Kind != rtmp.Metadata && e.info.Kind != rtmp.SequenceHeader {
 		return false
 	}
@@ -51,4 +55,24 @@ func compareHeaders(a, b entry) int {
 		cmp.Compare(rank(a), rank(b)),
 		cmp.Compare(a.info.Slot, b.info.Slot),
 	)
+}
+
+// sameTracks reports whether two sets of headers are of the same tracks, each in
+// the same codec: then one session can carry both.
+func (h headers) sameTracks(other headers) bool {
+	track := func(e entry) track { return track{e.Type, e.info.Slot, e.Codec()} }
+	return slices.EqualFunc(h.sequenceHeaders(), other.sequenceHeaders(), func(a, b entry) bool {
+		return track(a) == track(b)
+	})
+}
+
+// track is what a session can't change without confusing its players.
+type track struct {
+	typ   rtmp.Type
+	slot  uint16
+	codec uint32
+}
+
+func (h headers) sequenceHeaders() headers {
+	return slices.DeleteFunc(slices.Clone(h), func(e entry) bool { return e.info.Kind != rtmp.SequenceHeader })
 }

@@ -27,12 +27,15 @@ type Options struct {
 	ConnectTimeout   time.Duration // node: from dial to Publish.Start [5s]
 	StallTimeout     time.Duration // node: no progress with data under way [5s]
 	PublisherTimeout time.Duration // encoder: silence [15s]
+	Grace            time.Duration // encoder lost without goodbye: its node is held for its return [none]
+	Conflict         Conflict      // a second encoder on a stream [Auto]
 	DrainTimeout     time.Duration // what is accepted may take this long to reach a node after the encoder's end [10s]
 	RetryMin         time.Duration // ceiling of the first wait for another node [200ms]
 	RetryMax         time.Duration // ceiling of the longest [15s]
 
 	Backlog      time.Duration // age up to which undelivered media is kept [10s]
 	BacklogBytes int           // bytes of it, for one stream [64 MiB]
+	MemoryBytes  int64         // bytes of it, for all streams [1 GiB]
 
 	MaxStreams     int // streams at a time [1000]
 	MaxConnections int // encoder connections at a time [4000]
@@ -49,6 +52,8 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.RetryMax, 15*time.Second)
 	setDefault(&o.Backlog, 10*time.Second)
 	setDefault(&o.BacklogBytes, 64<<20)
+	setDefault(&o.MemoryBytes, 1<<30)
+	setDefault(&o.Conflict, Auto)
 	setDefault(&o.MaxStreams, 1000)
 	setDefault(&o.MaxConnections, 4000)
 	return o

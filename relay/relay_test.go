@@ -221,7 +221,7 @@ func TestOutageBeyondTheBacklog(t *testing.T) {
 }
 
 func TestE3SecondPublisher(t *testing.T) {
-	r := newRig(t, setup{})
+	r := newRig(t, setup{tune: func(o *relay.Options) { o.Conflict = relay.Reject }})
 	e := r.publish()
 	e.frames(60)
 	_, err := r.dial("cam1")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"runtime/debug"
 	"slices"
@@ -36,7 +37,8 @@ type Server struct {
 	o  Options
 	wg sync.WaitGroup // connections and streams
 
-	lobby *lobby
+	lobby  *lobby
+	memory *memory // what all streams hold
 
 	mu      sync.Mutex
 	streams map[string]*Stream   // by StreamId
@@ -49,6 +51,7 @@ func New(o Options) *Server {
 	return &Server{
 		o:       o,
 		lobby:   newLobby(o.MaxConnections, max(1, o.MaxConnections/waitingShare)),
+		memory:  newMemory(o.MemoryBytes),
 		streams: make(map[string]*Stream),
 		asked:   make(map[string]time.Time),
 	}
@@ -69,6 +72,9 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	context.AfterFunc(ctx, func() {
 		for _, ln := range listeners {
 			_ = ln.Close()
+		}
+		for _, stream := range s.all() {
+			stream.end() // those without an encoder: the others end with theirs
 		}
 		time.AfterFunc(s.o.DrainTimeout, func() { kill(errDrainTimeout) })
 	})
@@ -145,17 +151,17 @@ func guarded(f func() error) (err error) {
 
 // Streams returns the state of all streams, sorted by StreamId.
 func (s *Server) Streams() []Status {
-	s.mu.Lock()
-	streams := make([]*Stream, 0, len(s.streams))
-	for _, st := range s.streams {
-		streams = append(streams, st)
-	}
-	s.mu.Unlock()
-
+	streams := s.all()
 	all := make([]Status, 0, len(streams))
 	for _, st := range streams {
 		all = append(all, st.Status())
 	}
 	slices.SortFunc(all, func(a, b Status) int { return strings.Compare(a.StreamID, b.StreamID) })
 	return all
+}
+
+func (s *Server) all() []*Stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.streams))
 }

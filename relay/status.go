@@ -17,11 +17,13 @@ const (
 )
 
 // Status is what is known of one stream at one moment. Counters count from the
-// encoder's publish on.
+// first encoder's publish on.
 type Status struct {
-	StreamID string
-	Remote   string    // the encoder's address
-	Since    time.Time // of the encoder's publish
+	StreamID  string
+	Since     time.Time // of the first encoder's publish
+	Remote    string    // the encoder's address
+	Away      time.Time // since when the stream waits for its encoder's return; zero while it has one
+	Publishes uint64    // encoders so far
 
 	State     State
 	StateFor  time.Duration // how long it has been in State
@@ -76,12 +78,20 @@ func (s *Stream) Status() Status {
 	s.mu.Lock()
 	now := s.now
 	s.mu.Unlock()
+	s.seat.mu.Lock()
+	remote, away := "", s.seat.lost
+	if s.seat.last != nil {
+		remote = s.seat.last.remote
+	}
+	s.seat.mu.Unlock()
 	bytes, age := s.backlog.held(time.Now())
 	c := &s.counters
 	return Status{
 		StreamID:     s.id,
-		Remote:       s.remote,
 		Since:        s.since,
+		Remote:       remote,
+		Away:         away,
+		Publishes:    c.publishes.Load(),
 		State:        now.state,
 		StateFor:     time.Since(now.since),
 		Node:         now.node,

@@ -10,38 +10,37 @@ import (
 	"github.com/rs/zerolog"
 
 	"zegorelay/dispatch"
-	"zegorelay/relay/rtmp"
 )
 
-const (
-	// operatorWait is between two tries at what only a person can mend.
-	operatorWait = 60 * time.Second
-
-	// throttledWait is the least between two tries when ZEGO says too often.
-	throttledWait = time.Second
-)
-
-// Stream is the lasting thing: one ZEGO StreamId, from its encoder's publish
-// until all is delivered. Upstream sessions come and go under it.
+// Stream is the lasting thing: one ZEGO StreamId, from its first encoder's
+// publish until the last has said goodbye, or has not come back in time, and all
+// is delivered. Encoders and upstream sessions come and go under it.
 type Stream struct {
-	id     string
-	o      Options
-	log    zerolog.Logger
-	remote string // the encoder's address
-	since  time.Time
+	id    string
+	o     Options
+	log   zerolog.Logger
+	since time.Time
 
 	notBefore time.Time // of the first dispatch
 
+	seat    seat
+	clock   streamClock // for who has the seat
 	backlog *backlog
-	written uint64        // all before it has been written to some node; for run
-	verdict chan error    // takes the result of the first dispatch, once
-	gone    chan struct{} // closed when the encoder is gone
+	gone    chan struct{} // closed when no encoder will come any more
 	closed  chan struct{} // closed when the stream is over
 	cut     context.CancelCauseFunc
 
+	// For run.
+	written uint64        // all before it has been written to some node
+	lostAt  time.Time     // when a session last ended that was not to end
+	moved   dispatch.Node // where a node has sent us, until we have tried
+	wasSent bool          // the session is with such a one: nobody sends us on
+
+	verdicts chan error // takes the result of the first dispatch, once
 	counters counters
 	mu       sync.Mutex
 	now      phase
+	verdict  error // of the last dispatch
 }
 
 // counters are written by one goroutine each and read by anybody.
@@ -50,135 +49,104 @@ type counters struct {
 	bytesOut, messagesOut atomic.Uint64
 	replayed, dropped     atomic.Uint64
 	dispatches, sessions  atomic.Uint64
+	publishes             atomic.Uint64
 }
 
-// newStream makes the stream of an encoder; cut must end the context that run
+// newStream makes a stream without an encoder; cut must end the context that run
 // is given.
-func newStream(id string, session *rtmp.Session, o Options, cut context.CancelCauseFunc) *Stream {
+func newStream(id string, o Options, memory *memory, cut context.CancelCauseFunc) *Stream {
 	s := &Stream{
-		id:      id,
-		o:       o,
-		log:     o.Log.With().Str(logStream, id).Logger(),
-		remote:  session.RemoteAddr().String(),
-		since:   time.Now(),
-		backlog: newBacklog(o.Backlog, o.BacklogBytes),
-		verdict: make(chan error, 1),
-		gone:    make(chan struct{}),
-		closed:  make(chan struct{}),
-		cut:     cut,
+		id:       id,
+		o:        o,
+		log:      o.Log.With().Str(logStream, id).Logger(),
+		since:    time.Now(),
+		seat:     seat{changed: make(chan struct{})},
+		backlog:  newBacklog(o.Backlog, o.BacklogBytes, memory),
+		gone:     make(chan struct{}),
+		closed:   make(chan struct{}),
+		cut:      cut,
+		verdicts: make(chan error, 1),
 	}
 	s.enter(Idle, "")
 	return s
 }
 
-// append takes a message from the encoder.
-func (s *Stream) append(m rtmp.Message) {
-	s.counters.bytesIn.Add(uint64(len(m.Payload)))
-	s.counters.messagesIn.Add(1)
-	s.backlog.append(m, time.Now())
-}
-
-// end says that the encoder is gone; it is called once. The stream delivers
-// what it has and ends, at the latest after the drain timeout.
-func (s *Stream) end() {
-	s.backlog.close()
-	close(s.gone)
-	time.AfterFunc(s.o.DrainTimeout, func() { s.cut(errDrainTimeout) })
-}
-
-// endsWithin waits for the encoder's end and reports whether it has come.
-func (s *Stream) endsWithin(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-s.gone:
-		return true
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-	return false
-}
-
-// run is the stream's way up. It blocks until the encoder is gone and all is
-// delivered, or ctx ends. Every way back to publishing leads through a new
+// run is the stream's way up. It blocks until no encoder will come any more and
+// all is delivered, or ctx ends. Every way back to publishing leads through a new
 // dispatch: a lost node is replaced, never redialled.
 func (s *Stream) run(ctx context.Context) {
 	s.pause(ctx, time.Until(s.notBefore))
 	retry := backoff{min: s.o.RetryMin, max: s.o.RetryMax}
-	for ctx.Err() == nil && !s.backlog.settled() {
+	for s.needsNode(ctx) {
 		lost := s.attempt(ctx)
-		if lost == nil {
-			break
-		}
-		if ctx.Err() == nil {
+		if lost != nil && ctx.Err() == nil {
 			s.wait(ctx, lost, &retry)
 		}
 	}
 	s.enter(Closed, "")
 	s.logEnd()
+	s.backlog.memory.leave(s.backlog)
 }
 
 // attempt is one upstream session, from the dispatch to its end. It returns nil
-// when the encoder is gone and all is delivered, else what was lost.
+// when all that the session was to carry is delivered, else what was lost.
 func (s *Stream) attempt(ctx context.Context) *loss {
+	answer, err := s.nodes(ctx)
+	if err != nil {
+		return &loss{what: "no node from ZEGO", err: err}
+	}
+	at := s.connect(ctx, answer.Nodes)
+	if at.err != nil {
+		return &loss{what: "node not reached", node: at.node.Host(), err: at.err}
+	}
+	begun := time.Now()
+	s.enter(Publishing, at.node.Host())
+	s.counters.sessions.Add(1)
+	s.log.Info().Str(logNode, at.node.Host()).Str(logRequest, answer.RequestID).Stringer(logTook, rounded(answer.Took)).
+		Msg("node takes the stream")
+
+	err = guarded(func() error { return newUplink(s, at).run(ctx) })
+	if err == nil {
+		return nil
+	}
+	s.lostAt = time.Now()
+	lost := &loss{what: "node lost", node: at.node.Host(), lasted: time.Since(begun), err: err}
+	if moved, ok := elsewhere(err, at.target); ok && !s.wasSent {
+		lost.what, s.moved = "node sends us elsewhere", moved
+	}
+	return lost
+}
+
+// nodes asks ZEGO where the stream goes, unless the last node has just told us.
+func (s *Stream) nodes(ctx context.Context) (dispatch.Answer, error) {
+	if moved := s.moved; moved.Host() != "" {
+		s.moved, s.wasSent = dispatch.Node{}, true
+		return dispatch.Answer{Nodes: []dispatch.Node{moved}}, nil
+	}
+	s.wasSent = false
 	s.enter(Dispatching, "")
 	s.counters.dispatches.Add(1)
 	answer, err := s.o.Dispatch(ctx, s.id, dispatch.Push)
 	s.giveVerdict(err)
-	if err != nil {
-		return &loss{what: "no node from ZEGO", err: err}
-	}
-	upstream, node, err := s.connect(ctx, answer)
-	if err != nil {
-		return &loss{what: "node not reached", node: node.Host(), err: err}
-	}
-	begun := time.Now()
-	s.enter(Publishing, node.Host())
-	s.counters.sessions.Add(1)
-	s.log.Info().Str(logNode, node.Host()).Str(logRequest, answer.RequestID).Stringer(logTook, rounded(answer.Took)).
-		Msg("node takes the stream")
-
-	err = guarded(func() error { return newUplink(s, node.Host(), upstream).run(ctx) })
-	if err == nil {
-		return nil
-	}
-	return &loss{what: "node lost", node: node.Host(), lasted: time.Since(begun), err: err}
+	return answer, err
 }
 
-// connect tries the nodes of an answer in order. The node returned is the one
-// connected to, or the last one tried.
-func (s *Stream) connect(ctx context.Context, answer dispatch.Answer) (*rtmp.Upstream, dispatch.Node, error) {
-	var errs []error
-	var node dispatch.Node
-	for _, node = range answer.Nodes {
-		s.enter(Connecting, node.Host())
-		upstream, err := s.dial(ctx, node)
-		if err == nil {
-			return upstream, node, nil
-		}
-		errs = append(errs, err)
-	}
-	return nil, node, errors.Join(errs...)
-}
-
-var errSlowNode = errors.New("it didn't take the stream in time")
-
-func (s *Stream) dial(ctx context.Context, node dispatch.Node) (*rtmp.Upstream, error) {
-	target, err := rtmp.ParseTarget(node.URL())
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, s.o.ConnectTimeout, errSlowNode)
-	defer cancel()
-	return s.o.Nodes.Publish(ctx, target)
-}
-
-// giveVerdict hands the first dispatch's result to admit.
+// giveVerdict keeps a dispatch's result for those who want to publish.
 func (s *Stream) giveVerdict(err error) {
+	s.mu.Lock()
+	s.verdict = err
+	s.mu.Unlock()
 	select {
-	case s.verdict <- err:
-	default: // it has one
+	case s.verdicts <- err:
+	default: // it has the first
 	}
+}
+
+// lastVerdict is the result of the last dispatch; nil if there was none.
+func (s *Stream) lastVerdict() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.verdict
 }
 
 // loss is why a stream is without a node, and how long it had one.
@@ -193,20 +161,38 @@ type loss struct {
 // asks for. The end of the encoder doesn't cut it short: what it sent is still
 // to be delivered, if there is anything.
 func (s *Stream) wait(ctx context.Context, lost *loss, retry *backoff) {
-	verdict := dispatch.VerdictOf(lost.err)
 	retry.succeeded(lost.lasted)
-	delay := retry.next()
-	switch {
-	case lost.lasted >= healthyAfter:
-		delay = 0
-	case verdict == dispatch.Operator || verdict == dispatch.ThisStream:
-		delay = operatorWait
-	case verdict == dispatch.Throttled:
-		delay = max(delay, throttledWait)
-	}
-	s.logLoss(lost, verdict, retry.failures, delay)
+	delay := s.delay(lost, retry.next())
+	s.logLoss(lost, retry.failures, delay)
 	s.enterWaiting(lost, time.Now().Add(delay))
 	s.pause(ctx, delay)
+}
+
+// delay is how long to wait after a loss that by itself would ask for usual.
+func (s *Stream) delay(lost *loss, usual time.Duration) time.Duration {
+	verdict := dispatch.VerdictOf(lost.err)
+	switch {
+	case lost.lasted >= healthyAfter, s.moved.Host() != "":
+		return 0
+	case verdict == dispatch.Operator || verdict == dispatch.ThisStream:
+		return operatorWait
+	case verdict == dispatch.Throttled:
+		return max(usual, throttledWait)
+	case isUnreachable(lost.err):
+		return min(usual, unreachableWait)
+	case isNameTaken(lost.err) && s.mayBeGhost():
+		return max(usual, ghostWait)
+	case isNameTaken(lost.err):
+		return max(usual, takenWait)
+	default:
+		return usual
+	}
+}
+
+// mayBeGhost reports whether a node that says the name is taken may mean our
+// own lost session.
+func (s *Stream) mayBeGhost() bool {
+	return !s.lostAt.IsZero() && time.Since(s.lostAt) < ghostLife
 }
 
 // pause waits for d, or until there is nothing to wait for any more.
@@ -229,10 +215,11 @@ func (s *Stream) pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-func (s *Stream) logLoss(lost *loss, verdict dispatch.Verdict, tries int, delay time.Duration) {
+func (s *Stream) logLoss(lost *loss, tries int, delay time.Duration) {
 	if tries&(tries-1) != 0 {
 		return // the first, then at every doubling
 	}
+	verdict := dispatch.VerdictOf(lost.err)
 	event := s.log.Warn()
 	if verdict == dispatch.Operator || verdict == dispatch.ThisStream {
 		event = s.log.Error()
@@ -241,8 +228,13 @@ func (s *Stream) logLoss(lost *loss, verdict dispatch.Verdict, tries int, delay 
 		event = event.Str(logNode, lost.node).Stringer(logAfter, rounded(lost.lasted))
 	}
 	var z *dispatch.Error
-	if errors.As(lost.err, &z) {
+	switch {
+	case errors.As(lost.err, &z):
 		event = event.Str(logVerdict, verdict.String()).Str(logAdvice, z.Advice())
+	case isNameTaken(lost.err) && s.mayBeGhost():
+		event = event.Str(logAdvice, "wait: ZEGO still holds our own lost session, and frees its name by itself")
+	case isNameTaken(lost.err):
+		event = event.Str(logAdvice, "somebody else publishes this StreamId to ZEGO: stop it there, or use another")
 	}
 	event.Err(lost.err).Int(logTries, tries).Stringer(logNextTry, rounded(delay)).Msg(lost.what)
 }

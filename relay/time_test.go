@@ -15,7 +15,7 @@ func TestFiftyDaysThroughTheWholeRelay(t *testing.T) {
 	var in, out bytes.Buffer
 	encoder, node := rtmp.NewWriter(&in), rtmp.NewReader(&out, rtmp.Limits{})
 	reader := rtmp.NewReader(&in, rtmp.Limits{})
-	b := newBacklog(time.Hour, 1<<20)
+	b := newBacklog(time.Hour, 1<<20, newMemory(1<<30))
 
 	const step = 499_979 // ms
 	var upstream *rtmp.Writer
@@ -42,7 +42,7 @@ func TestFiftyDaysThroughTheWholeRelay(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.release(b.end())
-		b.append(m, time.Now())
+		add(b, m)
 		if follower == nil {
 			b.received = b.end() - 1
 			follower = b.follow()

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -36,6 +37,7 @@ func (runCommand) Run(ctx context.Context, t terminal) error {
 	}
 	log := newLogger(t.err, cfg)
 	log.Info().Str("version", version().String()).Uint32("app_id", cfg.AppID).Msg("zegorelay starts")
+	limitMemory(cfg.Memory)
 	d, err := newDaemon(cfg, log)
 	if err != nil {
 		log.Error().Err(err).Msg("not started")
@@ -46,6 +48,15 @@ func (runCommand) Run(ctx context.Context, t terminal) error {
 	err = d.run(ctx)
 	log.Info().Err(err).Msg("zegorelay ends")
 	return err
+}
+
+// limitMemory has the garbage collector keep the process under most bytes: the
+// backlogs take up to three quarters of them, and what they let go of is to be
+// used again before the rest is full. Who sets GOMEMLIMIT knows better.
+func limitMemory(most int64) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(most / 16 * 15)
+	}
 }
 
 // daemon is a configured relay with its listeners open.
@@ -74,12 +85,15 @@ func newDaemon(cfg *config.Config, log zerolog.Logger) (*daemon, error) {
 		StreamID:         cfg.StreamID,
 		ConnectTimeout:   cfg.ConnectTimeout,
 		StallTimeout:     cfg.StallTimeout,
+		Conflict:         relay.Conflict(cfg.Conflict),
+		Grace:            cfg.Grace,
 		PublisherTimeout: cfg.PublisherTimeout,
 		DrainTimeout:     cfg.ShutdownTimeout,
 		RetryMin:         cfg.RetryMin,
 		RetryMax:         cfg.RetryMax,
 		Backlog:          cfg.Backlog,
 		BacklogBytes:     int(min(cfg.BacklogBytes, math.MaxInt)),
+		MemoryBytes:      cfg.Memory / 4 * 3,
 		MaxStreams:       cfg.MaxStreams,
 		MaxConnections:   cfg.MaxConnections,
 	})

@@ -1,0 +1,178 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"zegorelay/relay/rtmp"
+)
+
+// takeoverGrace is the least time for which the upstream of an encoder that was
+// taken over from is held.
+const takeoverGrace = 2 * time.Second
+
+// errTakenOver ends an encoder's session for the sake of another's.
+var errTakenOver = errors.New("another encoder publishes this stream now")
+
+// publisher is one encoder's stay on a stream.
+type publisher struct {
+	session  *rtmp.Session
+	remote   string
+	addr     netip.Addr
+	tookOver bool // from an encoder that was still sending
+
+	seam      seam
+	heard     atomic.Int64  // when it last sent a message, in ns since the epoch of its stream
+	displaced atomic.Bool   // somebody else takes the stream over
+	left      chan struct{} // closed when it will append no more
+}
+
+func newPublisher(session *rtmp.Session) *publisher {
+	remote := session.RemoteAddr()
+	return &publisher{session: session, remote: remote.String(), addr: addrOf(remote), left: make(chan struct{})}
+}
+
+// displace ends the publisher's session. It doesn't wait for that.
+func (p *publisher) displace() {
+	p.displaced.Store(true)
+	_ = p.session.Close()
+}
+
+// leftWithin waits for the publisher's end and reports whether it has come.
+func (p *publisher) leftWithin(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-p.left:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// seat is the encoder's place on a stream: taken, held for the encoder that was
+// lost, or given up for good.
+type seat struct {
+	mu      sync.Mutex
+	holder  *publisher // nil: nobody at the moment
+	last    *publisher // who has it or had it
+	lost    time.Time  // since when nobody has it
+	grace   *time.Timer
+	over    bool          // nobody will have it any more
+	changed chan struct{} // closed at the next change of all this
+}
+
+func (s *seat) change() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// sit gives the stream to p, if nobody has it. It returns who has it otherwise,
+// or nil once the stream has ended.
+func (s *Stream) sit(p *publisher) (ok bool, holder *publisher) {
+	s.seat.mu.Lock()
+	defer s.seat.mu.Unlock()
+	if s.seat.over || s.seat.holder != nil {
+		return false, s.seat.holder
+	}
+	if s.seat.grace != nil {
+		s.seat.grace.Stop()
+		s.seat.grace = nil
+	}
+	p.seam.open = s.backlog.hasBegun()
+	p.heard.Store(int64(time.Since(s.since)))
+	s.seat.holder, s.seat.last, s.seat.lost = p, p, time.Time{}
+	s.seat.change()
+	return true, nil
+}
+
+// leave says that p will append no more. A goodbye ends the stream; else it is
+// held for the encoder's return. It returns for how long.
+func (s *Stream) leave(p *publisher, isGoodbye bool) (held time.Duration) {
+	s.seat.mu.Lock()
+	defer s.seat.mu.Unlock()
+	close(p.left)
+	s.seat.holder, s.seat.lost = nil, time.Now()
+	s.seat.change()
+	held = s.o.Grace
+	if p.displaced.Load() {
+		held = max(held, takeoverGrace)
+		isGoodbye = false // another encoder is there
+	}
+	if isGoodbye || held <= 0 {
+		s.endLocked()
+		return 0
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(held, func() {
+		s.seat.mu.Lock()
+		defer s.seat.mu.Unlock()
+		if s.seat.grace == timer {
+			s.log.Info().Stringer(logAfter, rounded(held)).Msg("the encoder did not come back")
+			s.endLocked()
+		}
+	})
+	s.seat.grace = timer
+	return held
+}
+
+// end ends a stream that nobody has. One that somebody has ends with its
+// encoder.
+func (s *Stream) end() {
+	s.seat.mu.Lock()
+	defer s.seat.mu.Unlock()
+	if s.seat.holder == nil {
+		s.endLocked()
+	}
+}
+
+// endLocked gives the seat up for good. The stream delivers what it has and
+// ends, at the latest after the drain timeout. The caller holds the seat's lock.
+func (s *Stream) endLocked() {
+	if s.seat.over {
+		return
+	}
+	s.seat.over, s.seat.grace = true, nil
+	s.seat.change()
+	s.backlog.close()
+	close(s.gone)
+	time.AfterFunc(s.o.DrainTimeout, func() { s.cut(errDrainTimeout) })
+}
+
+// append takes a message from the encoder, which must have the seat.
+func (s *Stream) append(p *publisher, m rtmp.Message) {
+	now := time.Now()
+	p.heard.Store(int64(now.Sub(s.since)))
+	s.counters.bytesIn.Add(uint64(len(m.Payload)))
+	s.counters.messagesIn.Add(1)
+	p.seam.take(m, now, &s.clock, s.backlog)
+}
+
+// silentFor is how long the encoder has sent no message.
+func (s *Stream) silentFor(p *publisher) time.Duration {
+	return time.Since(s.since) - time.Duration(p.heard.Load())
+}
+
+// needsNode waits until the stream has an encoder or something to deliver. It
+// reports false when the stream is over, or ctx is.
+func (s *Stream) needsNode(ctx context.Context) bool {
+	for ctx.Err() == nil && !s.backlog.settled() {
+		s.seat.mu.Lock()
+		taken, changed := s.seat.holder != nil, s.seat.changed
+		s.seat.mu.Unlock()
+		if taken || s.backlog.undelivered() > 0 {
+			return true
+		}
+		s.enter(Idle, "")
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
+	return false
+}

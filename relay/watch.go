@@ -1,0 +1,169 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"zegorelay/relay/rtmp"
+)
+
+const (
+	// watchEvery is how often a session is asked what its node has received. A
+	// short stall time asks for more.
+	watchEvery   = 200 * time.Millisecond
+	watchPerWait = 8
+
+	// paceOver is the least time over which rates are measured.
+	paceOver = 3 * time.Second
+
+	// calmAfter is how long a node has to keep up for its next trouble to be
+	// told anew.
+	calmAfter = 30 * time.Second
+)
+
+var errStalled = errors.New("no progress: the node takes nothing")
+
+// flight is what one write carried: when the node has received the bytes up to
+// end, it has received all messages before next.
+type flight struct {
+	end  uint64
+	next uint64
+}
+
+// ledger is what a session's writer tells its watcher.
+type ledger struct {
+	mu       sync.Mutex
+	underWay []flight // written and not known to be received, oldest first
+	dropped  uint64   // messages left out since the watcher last looked
+}
+
+func (l *ledger) note(f flight) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.underWay = append(l.underWay, f)
+}
+
+func (l *ledger) noteDropped(n uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dropped += n
+}
+
+// arrived takes out what ended before a position. All messages before next have
+// arrived; false: nothing new has.
+func (l *ledger) arrived(delivered uint64) (next uint64, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for n < len(l.underWay) && l.underWay[n].end <= delivered {
+		n++
+	}
+	if n == 0 {
+		return 0, false
+	}
+	next = l.underWay[n-1].next
+	l.underWay = append(l.underWay[:0], l.underWay[n:]...)
+	return next, true
+}
+
+func (l *ledger) takeDropped() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.dropped
+	l.dropped = 0
+	return n
+}
+
+// watch lets go of what the node has received, and ends a session whose node
+// takes nothing although something is under way. It works beside the writer,
+// which may hang in a write for as long as the node is slow. It blocks until ctx
+// ends.
+func (u *uplink) watch(ctx context.Context, end context.CancelCauseFunc) {
+	tick := time.NewTicker(min(watchEvery, u.s.o.StallTimeout/watchPerWait))
+	defer tick.Stop()
+	progress := stall{since: time.Now()}
+	var slow slowness
+	for {
+		select {
+		case now := <-tick.C:
+			p := u.upstream.Progress()
+			u.settle(p)
+			slow.look(u.s, now, p, u.ledger.takeDropped())
+			if progress.look(now, p) >= u.s.o.StallTimeout {
+				end(errStalled)
+				return
+			}
+		case <-ctx.Done():
+			slow.look(u.s, time.Now(), u.upstream.Progress(), u.ledger.takeDropped())
+			return
+		}
+	}
+}
+
+// settle lets go of what the node has received.
+func (u *uplink) settle(p rtmp.Progress) {
+	if next, ok := u.ledger.arrived(u.upstream.Delivered(p)); ok {
+		u.s.backlog.release(next)
+	}
+}
+
+// stall measures how long a node has taken nothing of what is under way. Where
+// the kernel doesn't tell, the write timeout has to do.
+type stall struct {
+	acked uint64
+	since time.Time
+}
+
+func (s *stall) look(now time.Time, p rtmp.Progress) time.Duration {
+	if !p.Known || !p.Pending || p.Acked != s.acked {
+		s.acked, s.since = p.Acked, now
+	}
+	return now.Sub(s.since)
+}
+
+// slowness tells of a node that takes less than the stream brings: once, until
+// it has kept up for a while.
+type slowness struct {
+	marks   [2]mark // the older is what rates are measured from
+	last    time.Time
+	dropped uint64 // in this episode
+}
+
+// mark is how far the stream and the node were at a time.
+type mark struct {
+	at        time.Time
+	in, acked uint64
+}
+
+func (w *slowness) look(s *Stream, now time.Time, p rtmp.Progress, dropped uint64) {
+	here := mark{at: now, in: s.counters.bytesIn.Load(), acked: p.Acked}
+	if now.Sub(w.marks[1].at) >= paceOver {
+		w.marks[0], w.marks[1] = w.marks[1], here
+	}
+	switch {
+	case dropped > 0:
+		if w.dropped == 0 {
+			s.log.Warn().Uint64(logDropped, dropped).Str(logAdvice, w.marks[0].advice(here)).
+				Msg("media dropped: it was over the bounds of the backlog before a node could take it")
+		}
+		w.dropped += dropped
+		w.last = now
+	case w.dropped > 0 && now.Sub(w.last) >= calmAfter:
+		s.log.Info().Uint64(logDropped, w.dropped).Msg("the node keeps up with the stream again")
+		w.dropped = 0
+	}
+}
+
+// advice says what a person can do about a node that is too slow.
+func (from mark) advice(to mark) string {
+	took := to.at.Sub(from.at).Seconds()
+	if from.at.IsZero() || took <= 0 {
+		return "look at the node and the uplink: nothing could be sent for longer than the backlog lasts"
+	}
+	rate := func(bytes uint64) string { return fmt.Sprintf("%.1f Mbit/s", float64(bytes)*8/1e6/took) }
+	carries, needs := rate(to.acked-from.acked), rate(to.in-from.in)
+	return fmt.Sprintf("the uplink carries %s, the stream needs %s: lower the encoder's bit rate or free the uplink", carries, needs)
+}
