@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test unit lint e2e fuzz bench clip image clean
+.PHONY: help build demo test unit lint e2e fuzz chaos bench clip image clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ e2e: ## Run the real binary against real encoders
 
 fuzz: ## Run every fuzz target for 30 s
 	./scripts/fuzz
+
+chaos: ## Kill nodes by every way there is for 10 minutes
+	./scripts/chaos
 
 bench: ## Run the benchmarks
 	go test -run "^$$" -bench . -benchmem ./...

@@ -254,11 +254,16 @@ func (b *backlog) startAtOrAfter(seq uint64) (uint64, bool) {
 	return 0, false
 }
 
-// headersAt is what is in force just before seq.
+// headersAt is what a session that begins at seq has to begin with.
 func (b *backlog) headersAt(seq uint64) headers {
 	h := append(headers(nil), b.base...)
-	for _, e := range b.entries[:seq-b.first] {
-		h.apply(e)
+	for i, e := range b.entries {
+		switch at := b.first + uint64(i); {
+		case at < seq:
+			h.apply(e)
+		case at == seq && e.opening != nil:
+			return e.opening
+		}
 	}
 	return h
 }

@@ -8,6 +8,8 @@ import (
 	"math"
 	"net"
 	"os"
+	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -159,4 +161,37 @@ func amf(values ...any) (b []byte) {
 		}
 	}
 	return b
+}
+
+// redirector is a node that answers every connect with a redirect to the same
+// stream at another address. It tells how often it was asked.
+func (r *rig) redirector(to func() string) (addr string, asked func() int) {
+	r.t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { ln.Close() })
+	var n atomic.Int64
+	go func() {
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			n.Add(1)
+			go func() {
+				defer nc.Close()
+				_, _ = io.CopyN(io.Discard, nc, 1+1536)
+				_, _ = nc.Write(append([]byte{3}, make([]byte, 2*1536)...))
+				_, _ = io.CopyN(io.Discard, nc, 1536+50)
+				_, _ = nc.Write(command("_error", 1.0, nil, map[string]any{
+					"level": "error", "code": "NetConnection.Connect.Rejected",
+					"ex": map[string]any{"code": 302.0, "redirect": "rtmp://" + to() + "/" + strconv.Itoa(appID)},
+				}))
+				_, _ = io.Copy(io.Discard, nc)
+			}()
+		}
+	}()
+	return ln.Addr().String(), func() int { return int(n.Load()) }
 }

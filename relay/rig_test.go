@@ -42,6 +42,7 @@ type rig struct {
 
 	mu     sync.Mutex
 	audits map[string]*zegosim.Audit // by StreamId
+	events []zegosim.Event           // messages that nodes got
 }
 
 // audit is that of a stream.
@@ -54,6 +55,15 @@ func (r *rig) audit(streamID string) *zegosim.Audit {
 	return r.audits[streamID]
 }
 
+// keep keeps what a node got.
+func (r *rig) keep(e zegosim.Event) {
+	if e.Kind == zegosim.MessageReceived {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.events = append(r.events, e)
+	}
+}
+
 // setup is what a test wants otherwise than usual.
 type setup struct {
 	appID  uint32
@@ -61,16 +71,24 @@ type setup struct {
 	api    string // URL of the API
 	linger time.Duration
 	tune   func(*relay.Options)
+
+	nodes   int                 // [2]
+	observe func(zegosim.Event) // instead of keeping what nodes got
 }
 
 func newRig(t *testing.T, s setup) *rig {
 	t.Helper()
 	r := &rig{t: t, audits: make(map[string]*zegosim.Audit), log: &logBuffer{changed: make(chan struct{})}}
 	var err error
-	r.sim, err = zegosim.Start(zegosim.Options{AppID: appID, Secret: secret, Nodes: 2, Linger: s.linger,
+	r.sim, err = zegosim.Start(zegosim.Options{AppID: appID, Secret: secret, Nodes: max(s.nodes, 2), Linger: s.linger,
 		Observe: func(e zegosim.Event) {
 			if e.Kind == zegosim.MessageReceived {
 				r.audit(e.StreamID).Received(e.Session, e.Message)
+			}
+			if s.observe == nil {
+				r.keep(e)
+			} else {
+				s.observe(e)
 			}
 		}})
 	if err != nil {
@@ -206,13 +224,43 @@ func (r *rig) waitFor(what string, ok func() bool) {
 }
 
 // status is the state of the stream cam1.
-func (r *rig) status() relay.Status {
+func (r *rig) status() relay.Status { return r.streamStatus("cam1") }
+
+func (r *rig) streamStatus(id string) relay.Status {
 	for _, s := range r.srv.Streams() {
-		if s.StreamID == "cam1" {
+		if s.StreamID == id {
 			return s
 		}
 	}
 	return relay.Status{State: relay.Closed}
+}
+
+// received is what nodes got in the nth session of a stream.
+func (r *rig) received(id string, nth int) []rtmp.Message {
+	numbers := make(map[int]bool)
+	for _, s := range r.sim.Sessions() {
+		numbers[s.Number] = s.StreamID == id && s.Nth == nth
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var got []rtmp.Message
+	for _, e := range r.events {
+		if numbers[e.Session] {
+			got = append(got, e.Message)
+		}
+	}
+	return got
+}
+
+// times are those of the frames in the first session of a stream.
+func (r *rig) times(id string) []uint32 {
+	var times []uint32
+	for _, m := range r.received(id, 1) {
+		if k := m.Inspect().Kind; k == rtmp.Frame || k == rtmp.Keyframe {
+			times = append(times, m.Timestamp)
+		}
+	}
+	return times
 }
 
 // killNode kills the node that cam1 is on.
@@ -228,7 +276,9 @@ func (r *rig) killNode() *zegosim.Node {
 
 // dial publishes key and returns the encoder's session, or what the encoder
 // sees.
-func (r *rig) dial(key string) (*rtmp.Upstream, error) {
+func (r *rig) dial(key string) (*rtmp.Upstream, error) { return r.dialFrom("127.0.0.1", key) }
+
+func (r *rig) dialFrom(ip, key string) (*rtmp.Upstream, error) {
 	r.t.Helper()
 	app, name := "live", key
 	if dir, base := path.Split(key); dir != "" {
@@ -237,7 +287,8 @@ func (r *rig) dial(key string) (*rtmp.Upstream, error) {
 	target := rtmp.Target{Addr: r.addr, TCURL: "rtmp://" + r.addr + "/" + app, App: app, Name: name}
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()
-	return rtmp.Dialer{}.Publish(ctx, target)
+	local := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
+	return rtmp.Dialer{Dial: local.DialContext}.Publish(ctx, target)
 }
 
 // encoder is a made-up encoder: numbered frames at 50 a second, a keyframe
@@ -250,6 +301,7 @@ type encoder struct {
 	over  chan error // why its session ended
 	n     int
 	size  int // bytes of a frame
+	sent  int // messages
 }
 
 // publish starts an encoder on cam1.
@@ -266,38 +318,85 @@ func (r *rig) publishAs(key string) *encoder {
 
 // encoder begins to send on a session that is up.
 func (r *rig) encoder(key string, up *rtmp.Upstream) *encoder {
-	e := &encoder{r: r, key: key, audit: r.audit(key), up: up, over: make(chan error, 1), size: 500}
-	go func() { e.over <- up.Serve() }()
-	r.t.Cleanup(func() { up.Close() })
-	e.send(rtmp.Message{Type: rtmp.TypeData, Payload: rtmp.SetDataFrame([]byte("\x02\x00\x0aonMetaData\x08\x00\x00\x00\x00\x00\x00\x09"))})
-	e.send(rtmp.Message{Type: rtmp.TypeVideo, Payload: []byte("\x17\x00\x00\x00\x00\x01\x42")})
-	e.send(rtmp.Message{Type: rtmp.TypeAudio, Payload: []byte("\xaf\x00\x12\x10")})
+	e := &encoder{r: r, key: key, audit: r.audit(key), size: 500}
+	e.attach(up)
+	e.headers()
 	return e
+}
+
+// attach lets the encoder send on a session.
+func (e *encoder) attach(up *rtmp.Upstream) {
+	over := make(chan error, 1)
+	e.up, e.over = up, over
+	go func() { over <- up.Serve() }()
+	e.r.t.Cleanup(func() { up.Close() })
+}
+
+var metadata = rtmp.Message{ //nolint:gochecknoglobals // never changed
+	Type:    rtmp.TypeData,
+	Payload: rtmp.SetDataFrame([]byte("\x02\x00\x0aonMetaData\x08\x00\x00\x00\x00\x00\x00\x09")),
+}
+
+func (e *encoder) headers() {
+	e.r.t.Helper()
+	for _, m := range usualHeaders() {
+		e.send(m)
+	}
+}
+
+func usualHeaders() []rtmp.Message {
+	return []rtmp.Message{
+		metadata,
+		{Type: rtmp.TypeVideo, Payload: []byte("\x17\x00\x00\x00\x00\x01\x42")},
+		{Type: rtmp.TypeAudio, Payload: []byte("\xaf\x00\x12\x10")},
+	}
 }
 
 func (e *encoder) send(m rtmp.Message) {
 	e.r.t.Helper()
-	e.audit.Sent(m)
-	e.up.Queue(m)
-	if err := e.up.Flush(); err != nil {
+	if err := e.try(m); err != nil {
 		e.r.t.Fatalf("the encoder was disturbed: %v", err)
 	}
+}
+
+// try is send for goroutines that must not end the test.
+func (e *encoder) try(messages ...rtmp.Message) error {
+	for _, m := range messages {
+		e.audit.Sent(m)
+		e.sent++
+		e.up.Queue(m)
+	}
+	return e.up.Flush()
 }
 
 // frames sends n pairs of video and audio.
 func (e *encoder) frames(n int) {
 	e.r.t.Helper()
 	for range n {
-		head := "\x27\x01\x00\x00\x00"
-		if e.n%50 == 0 {
-			head = "\x17\x01\x00\x00\x00"
+		for _, m := range e.frame() {
+			e.send(m)
 		}
-		time := uint32(e.n * 20)
-		fill := bytes.Repeat([]byte{byte(e.n)}, e.size)
-		e.send(rtmp.Message{Type: rtmp.TypeVideo, Timestamp: time, Payload: fmt.Appendf([]byte(head), "%d %s", e.n, fill)})
-		e.send(rtmp.Message{Type: rtmp.TypeAudio, Timestamp: time, Payload: fmt.Appendf([]byte("\xaf\x01"), "%d", e.n)})
-		e.n++
 	}
+}
+
+// frame is the next pair of video and audio.
+func (e *encoder) frame() []rtmp.Message {
+	n := e.n
+	e.n++
+	return []rtmp.Message{
+		picture(n, n%50 == 0, e.size, e.sent),
+		{Type: rtmp.TypeAudio, Timestamp: uint32(n * 20), Payload: fmt.Appendf([]byte("\xaf\x01"), "%d %d", n, e.sent)},
+	}
+}
+
+// picture is frame n, of a size, with a mark that tells it apart.
+func picture(n int, isKey bool, size, mark int) rtmp.Message {
+	head := "\x27\x01\x00\x00\x00"
+	if isKey {
+		head = "\x17\x01\x00\x00\x00"
+	}
+	fill := bytes.Repeat([]byte{byte(n)}, size)
+	return rtmp.Message{Type: rtmp.TypeVideo, Timestamp: uint32(n * 20), Payload: fmt.Appendf([]byte(head), "%d %d %s", n, mark, fill)}
 }
 
 // goodbye ends the stream in order and waits until the relay is done with it.
@@ -324,7 +423,7 @@ func (r *rig) checkAll() {
 	for id, audit := range r.audits {
 		report := audit.Report()
 		if report.Missing+report.Pending > 0 || report.Sent == 0 {
-			r.t.Errorf("%s: of %d messages %d arrived", id, report.Sent, report.Arrived)
+			r.t.Errorf("%s: of %d messages %d arrived, %d are missing and %d pending", id, report.Sent, report.Arrived, report.Missing, report.Pending)
 		}
 		for _, v := range report.Violations {
 			r.t.Errorf("%s: %s", id, v)

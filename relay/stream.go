@@ -35,6 +35,7 @@ type Stream struct {
 	lostAt  time.Time     // when a session last ended that was not to end
 	moved   dispatch.Node // where a node has sent us, until we have tried
 	wasSent bool          // the session is with such a one: nobody sends us on
+	wasMute bool          // the last goodbye was not answered
 
 	verdicts chan error // takes the result of the first dispatch, once
 	counters counters

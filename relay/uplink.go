@@ -62,7 +62,7 @@ func (u *uplink) run(ctx context.Context) error {
 	case errors.Is(err, errDrained), errors.Is(err, errOtherTracks):
 		if err = u.depart(sending); err == nil {
 			listener.Wait() // for the node's answer to our goodbye, or its deadline
-			u.s.backlog.release(u.follower.next)
+			err = u.conclude(context.Cause(session))
 		}
 	case endsInWords(err):
 		_ = u.upstream.Unpublish() // so that the node frees the name
@@ -74,10 +74,12 @@ func (u *uplink) run(ctx context.Context) error {
 	listener.Wait()
 	watcher.Wait()
 	u.settle(u.upstream.Progress())
-	if err != nil {
+	switch {
+	case err == nil, errors.Is(err, errMute):
+		return err
+	default:
 		return context.Cause(session) // the first to know knows best
 	}
-	return nil
 }
 
 // listen reads what the node sends until the session is over. A node that ends
@@ -101,6 +103,22 @@ func endsInWords(err error) bool {
 	var status *rtmp.StatusError
 	return errors.As(err, &status)
 }
+
+// conclude judges a session by the node's answer to our goodbye. One that has
+// closed, or has said anything, has read all that came before. One that is mute
+// may have died, and another node gets what this one is not known to have: once,
+// for it may also be one that never answers.
+func (u *uplink) conclude(answer error) error {
+	if errors.Is(answer, os.ErrDeadlineExceeded) && !u.s.wasMute {
+		u.s.wasMute = true
+		return errMute
+	}
+	u.s.wasMute = false
+	u.s.backlog.release(u.follower.next)
+	return nil
+}
+
+var errMute = errors.New("the node doesn't answer our goodbye")
 
 // feed writes what the backlog has, as it comes, until the backlog is drained
 // or the session is lost.

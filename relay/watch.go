@@ -84,7 +84,8 @@ func (l *ledger) takeDropped() uint64 {
 func (u *uplink) watch(ctx context.Context, end context.CancelCauseFunc) {
 	tick := time.NewTicker(min(watchEvery, u.s.o.StallTimeout/watchPerWait))
 	defer tick.Stop()
-	progress := stall{since: time.Now()}
+	now := time.Now()
+	kernel, node := standstill{since: now}, standstill{since: now}
 	var slow slowness
 	for {
 		select {
@@ -92,7 +93,8 @@ func (u *uplink) watch(ctx context.Context, end context.CancelCauseFunc) {
 			p := u.upstream.Progress()
 			u.settle(p)
 			slow.look(u.s, now, p, u.ledger.takeDropped())
-			if progress.look(now, p) >= u.s.o.StallTimeout {
+			stood := max(kernel.look(now, p.Acked, p.Known && p.Pending), node.look(now, p.Heard, p.Overdue))
+			if stood >= u.s.o.StallTimeout {
 				end(errStalled)
 				return
 			}
@@ -105,21 +107,23 @@ func (u *uplink) watch(ctx context.Context, end context.CancelCauseFunc) {
 
 // settle lets go of what the node has received.
 func (u *uplink) settle(p rtmp.Progress) {
-	if next, ok := u.ledger.arrived(u.upstream.Delivered(p)); ok {
+	if next, ok := u.ledger.arrived(p.Delivered()); ok {
 		u.s.backlog.release(next)
 	}
 }
 
-// stall measures how long a node has taken nothing of what is under way. Where
-// the kernel doesn't tell, the write timeout has to do.
-type stall struct {
-	acked uint64
+// standstill measures for how long something has not moved although it should.
+// The kernel's word and the node's are looked at both: a node may hang while its
+// kernel still takes bytes, and not every node says what it has received. Where
+// neither is heard, the write timeout has to do.
+type standstill struct {
+	at    uint64
 	since time.Time
 }
 
-func (s *stall) look(now time.Time, p rtmp.Progress) time.Duration {
-	if !p.Known || !p.Pending || p.Acked != s.acked {
-		s.acked, s.since = p.Acked, now
+func (s *standstill) look(now time.Time, at uint64, shouldMove bool) time.Duration {
+	if !shouldMove || at != s.at {
+		s.at, s.since = at, now
 	}
 	return now.Sub(s.since)
 }

@@ -138,6 +138,15 @@ func (a *Audit) waitForKeyframe() {
 	}
 }
 
+// Rejoin says that the encoder's connection was lost and that what is sent from
+// here on comes by another, for the same session at the node. Its headers may be
+// left out where they have not changed, and what comes before its first keyframe.
+func (a *Audit) Rejoin() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.begun = false
+}
+
 // excuse takes a message that has not arrived out of the balance.
 func (a *Audit) excuse(m *message) {
 	if m.counts && !m.arrived {

@@ -86,5 +86,7 @@ const (
 	SilentPublish             // never answers the publish
 	RefusePublish             // answers it with NetStream.Publish.BadName
 	ResetOnStart              // says Publish.Start and resets the connection
+	CloseOnStart              // says Publish.Start and closes it in order
 	StopReading               // says Publish.Start and takes no more bytes
+	Blackhole                 // answers not even TCP (on Linux; elsewhere as SilentHandshake)
 )

@@ -21,6 +21,8 @@ type Node struct {
 	mu    sync.Mutex
 	life  *life // nil while dead
 	fault NodeFault
+
+	publications map[string]*publication // by StreamId
 }
 
 // life is a node from one opening of its port to the next death. The node's mu
@@ -31,7 +33,9 @@ type life struct {
 	conns map[net.Conn]bool
 }
 
-func newNode(s *Sim) *Node { return &Node{sim: s, addr: anyPort} }
+func newNode(s *Sim) *Node {
+	return &Node{sim: s, addr: anyPort, publications: make(map[string]*publication)}
+}
 
 // Addr is the node's host:port.
 func (n *Node) Addr() string { return n.addr }
@@ -48,6 +52,9 @@ func (n *Node) SetFault(f NodeFault) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.fault = f
+	if n.life != nil {
+		n.life.listenUnder(f)
+	}
 }
 
 // Kill ends the node as a crash would: its port is closed and every connection
@@ -94,7 +101,17 @@ func (n *Node) Revive() error {
 		n.addr = ln.Addr().String()
 	}
 	n.life = l
+	l.listenUnder(n.fault)
 	return nil
+}
+
+// listenUnder makes the port hear connections, or not.
+func (l *life) listenUnder(f NodeFault) {
+	if f == Blackhole {
+		swallow(l.ln)
+	} else {
+		restore(l.ln)
+	}
 }
 
 // accept serves the connections of one life. It has one goroutine for each.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -48,7 +49,7 @@ var errSilent = errors.New("no media for too long")
 
 // serve takes one connection from its handshake to its end.
 func (n *Node) serve(l *life, nc net.Conn, fault NodeFault) {
-	if fault == SilentHandshake {
+	if fault == SilentHandshake || fault == Blackhole {
 		l.hold()
 		return
 	}
@@ -80,7 +81,9 @@ func (n *Node) serve(l *life, nc net.Conn, fault NodeFault) {
 		session.Refuse(rtmp.CodePublishBadName, refused)
 		return
 	}
-	p := &publication{sim: n.sim, life: l, nc: nc, session: session, of: claimed}
+	p := &publication{sim: n.sim, life: l, nc: nc, session: session, of: claimed, stalled: make(chan struct{})}
+	n.enlist(p)
+	defer n.delist(p)
 	p.run(fault)
 }
 
@@ -102,6 +105,10 @@ type publication struct {
 	nc      net.Conn
 	session *rtmp.Session
 	of      Session
+	stalled chan struct{} // closed when the node reads no more
+
+	mu   sync.Mutex // held while it is observed, so that nothing comes behind its end
+	over bool
 }
 
 // run blocks from Publish.Start to the end of the session.
@@ -115,10 +122,14 @@ func (p *publication) run(fault NodeFault) {
 	if !clean {
 		reason = err.Error()
 	}
-	p.sim.registry.release(p.of.Number, clean, reason)
-	p.observe(Event{Kind: SessionEnded, Clean: clean, Err: reason})
-	if clean {
+	p.mu.Lock()
+	p.finish(clean, reason)
+	p.mu.Unlock()
+	switch {
+	case clean:
 		p.farewell()
+	case errors.Is(err, errEnded):
+		p.linger()
 	}
 }
 
@@ -140,6 +151,9 @@ func (p *publication) begin(fault NodeFault) error {
 	case ResetOnStart:
 		reset(p.nc)
 		return errors.New("reset on start")
+	case CloseOnStart:
+		_ = p.nc.Close()
+		return errors.New("closed on start")
 	case StopReading:
 		p.life.hold()
 		return errors.New("stopped reading")
@@ -174,12 +188,13 @@ func (p *publication) take() error {
 			return err
 		}
 		idle.Reset(idleTimeout)
-		p.sim.registry.received(p.of.Number, len(m.Payload))
+		if !p.note(m) {
+			return errEnded
+		}
 		check.message(m)
 		if err := file.write(m); err != nil {
 			p.violate("recording: %v", err)
 		}
-		p.observe(Event{Kind: MessageReceived, Message: m})
 	}
 }
 

@@ -48,7 +48,8 @@ type conn struct {
 	pongsOf  time.Time
 
 	peerAcked atomic.Uint64 // what the peer acknowledged, unwrapped
-	oddAcks   atomic.Bool   // its Acknowledgements don't count all bytes from the first on
+	ackStep   atomic.Uint64 // the most bytes from one Acknowledgement of its to the next
+	oddAcks   atomic.Bool   // they don't count all bytes from the first on
 
 	mu      sync.Mutex // guards out and writeBy, and keeps messages whole
 	out     *Writer
@@ -167,6 +168,7 @@ func (c *conn) noteAck(m Message) {
 		c.oddAcks.Store(true)
 		return
 	}
+	c.ackStep.Store(max(c.ackStep.Load(), uint64(ahead)))
 	c.peerAcked.Store(last + uint64(ahead))
 }
 

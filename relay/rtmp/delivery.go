@@ -1,30 +1,46 @@
 package rtmp
 
-// Delivered is how far into the outgoing bytes the node is known to have
-// received them: a position to compare with what Queue returned. It is never
-// too high for a node that lives by the protocol.
-//
-// A node that acknowledges is believed. One that never does, or counts in its
-// own way, is judged by what its TCP has acknowledged, p, less two windows: it
-// may simply not have reached the first, and a kernel's word is not the node's.
-func (u *Upstream) Delivered(p Progress) uint64 {
-	acked := u.c.peerAcked.Load()
-	if p.Known && p.Mapped && (acked == 0 || u.c.oddAcks.Load()) {
-		return less(p.Acked, handshakeBytes+2*windowForNodes)
-	}
-	return less(acked, handshakeBytes) // some servers count the handshake, some don't
-}
-
-// Progress is what the kernel knows of a connection's outgoing half.
+// Progress is what is known of the outgoing half of a connection at a moment.
 type Progress struct {
-	Known   bool   // false where the kernel doesn't tell
+	// By Acknowledgement (§5.4.3): the node's own word.
+	Heard   uint64 // bytes it has acknowledged; 0 if it doesn't, or in its own way
+	Overdue bool   // it should have acknowledged more by now
+
+	// By the kernel, where Known.
+	Known   bool
 	Acked   uint64 // bytes that the far side's TCP acknowledged
 	Pending bool   // bytes are on their way or wait to be sent
 	Mapped  bool   // Acked counts RTMP bytes: no TLS in between
 }
 
-// Progress asks the kernel. It costs a system call.
-func (u *Upstream) Progress() Progress { return progressOf(u.c.nc) }
+// Progress looks at the connection. It costs a system call.
+func (u *Upstream) Progress() Progress {
+	p := progressOf(u.c.nc)
+	if u.c.oddAcks.Load() {
+		return p
+	}
+	p.Heard = u.c.peerAcked.Load()
+	u.c.mu.Lock()
+	queued := u.c.out.Queued()
+	u.c.mu.Unlock()
+	// Twice its usual step may be behind us on the way or in its buffers.
+	p.Overdue = p.Heard > 0 && queued > p.Heard+2*u.c.ackStep.Load()+windowForNodes
+	return p
+}
+
+// Delivered is how far into the outgoing bytes the node is known to have
+// received them: a position to compare with what Queue returned. It is never
+// too high for a node that lives by the protocol.
+//
+// A node that acknowledges is believed. One that never does, or counts in its
+// own way, is judged by what its TCP has acknowledged, less two windows: it may
+// simply not have reached the first, and a kernel's word is not the node's.
+func (p Progress) Delivered() uint64 {
+	if p.Heard == 0 && p.Known && p.Mapped {
+		return less(p.Acked, handshakeBytes+2*windowForNodes)
+	}
+	return less(p.Heard, handshakeBytes) // some servers count the handshake, some don't
+}
 
 func less(a, b uint64) uint64 {
 	if a < b {

@@ -199,7 +199,7 @@ func FuzzUpstream(f *testing.F) {
 		if status := (*StatusError)(nil); errors.As(err, &status) {
 			_, _ = status.Elsewhere(to)
 		}
-		if got, sent := u.Delivered(u.Progress()), u.c.out.Queued(); got > sent {
+		if got, sent := u.Progress().Delivered(), u.c.out.Queued(); got > sent {
 			t.Errorf("delivered %d of %d bytes", got, sent)
 		}
 	})

@@ -124,7 +124,7 @@ func TestUpstreamPublishesToSession(t *testing.T) {
 		t.Errorf("the upstream ended with %v, want %v", err, ErrPeerClosed)
 	}
 	// The far side acknowledges by the window that we asked for.
-	if got := u.Delivered(u.Progress()); got == 0 || end-got > 2*windowForNodes+handshakeBytes {
+	if got := u.Progress().Delivered(); got == 0 || end-got > 2*windowForNodes+handshakeBytes {
 		t.Errorf("delivered %d of %d bytes", got, end)
 	}
 }

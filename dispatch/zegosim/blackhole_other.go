@@ -1,0 +1,9 @@
+//go:build !linux
+
+package zegosim
+
+import "net"
+
+func swallow(any) {}
+
+func restore(net.Listener) {}

@@ -1,0 +1,252 @@
+package relay_test
+
+import (
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"zegorelay/dispatch/zegosim"
+	"zegorelay/relay"
+	"zegorelay/relay/rtmp"
+)
+
+// silentListener takes connections and says nothing, as a node that hangs.
+func silentListener(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	return ln.Addr().String()
+}
+
+// The next node of an answer doesn't wait for one that hangs, and only one of
+// them is published to.
+func TestFirstNodeHangs(t *testing.T) {
+	r := newRig(t, setup{tune: func(o *relay.Options) { o.ConnectTimeout = patience }})
+	r.sim.SetAPIFault(zegosim.DeadNodeFirst{Addr: silentListener(t)})
+	begun := time.Now()
+	e := r.publish()
+	e.frames(60)
+	r.waitFor("publishing", func() bool { return r.status().State == relay.Publishing })
+	if took := time.Since(begun); took > 1500*time.Millisecond {
+		t.Errorf("publishing after %v", took)
+	}
+	e.goodbye()
+	r.checkAll()
+	if n, m := len(r.sim.Requests()), len(r.sim.Sessions()); n != 1 || m != 1 {
+		t.Errorf("%d dispatches and %d sessions, want 1 of each", n, m)
+	}
+}
+
+// A node that answers first and then doesn't take the stream leaves it to those
+// that were called off.
+func TestWinnerOfTheRaceRefuses(t *testing.T) {
+	r := newRig(t, setup{})
+	bad, good := r.sim.Nodes()[0], r.sim.Nodes()[1]
+	bad.SetFault(zegosim.RefusePublish)
+	r.sim.SetAPIFault(zegosim.Reshape(func(urls []string) any {
+		if strings.Contains(urls[0], bad.Addr()) {
+			return []string{urls[0], "rtmp://" + silentListener(t) + "/1/x"}
+		}
+		return append([]string{strings.Replace(urls[0], good.Addr(), bad.Addr(), 1)}, urls...)
+	}))
+	e := r.publish()
+	e.frames(60)
+	r.waitFor("publishing", func() bool { return r.status().Node == good.Addr() && r.status().State == relay.Publishing })
+	e.goodbye()
+	r.checkAll()
+}
+
+// While a node takes our own lost session for somebody else's, its name is asked
+// for again, not more than once a second.
+func TestGhostOfOurOwnSession(t *testing.T) {
+	r := newRig(t, setup{linger: 2500 * time.Millisecond})
+	e := r.publish()
+	e.frames(60)
+	r.waitFor("publishing", func() bool { return r.status().State == relay.Publishing })
+	before := len(r.sim.Requests())
+	r.killNode()
+	e.frames(60)
+	r.waitLog("BadName", "our own lost session")
+	r.waitFor("publishing", func() bool { return r.status().State == relay.Publishing && r.status().Sessions == 2 })
+	if n := len(r.sim.Requests()) - before; n > 5 {
+		t.Errorf("%d dispatches in 2.5 s", n)
+	}
+	e.goodbye()
+	r.checkAll()
+}
+
+// A node that closes right after Publish.Start, again and again, is met with a
+// growing wait.
+func TestU14ClosesRightAfterStart(t *testing.T) {
+	r := newRig(t, setup{tune: func(o *relay.Options) {
+		o.RetryMin, o.RetryMax, o.DrainTimeout = 50*time.Millisecond, 5*time.Second, patience
+	}})
+	for _, n := range r.sim.Nodes() {
+		n.SetFault(zegosim.ResetOnStart)
+	}
+	e := r.publish()
+	e.frames(60)
+	<-time.After(3 * time.Second)
+	// Full jitter under 50, 100, 200 … ms: 3 s hold 6 tries on average.
+	if n := len(r.sim.Requests()); n > 14 {
+		t.Errorf("%d dispatches in 3 s", n)
+	}
+	for _, n := range r.sim.Nodes() {
+		n.SetFault(zegosim.Healthy)
+	}
+	e.goodbye()
+	r.checkAll()
+}
+
+// A redirect in answer to connect is followed once, under the checks that a
+// dispatched address meets.
+func TestU8Redirect(t *testing.T) {
+	for what, tc := range map[string]struct {
+		to   func(r *rig, own string) string // where the first node sends us
+		want []string                        // of the log
+	}{
+		"to a good node": {func(r *rig, _ string) string { return r.sim.Nodes()[0].Addr() }, nil},
+		"to itself":      {func(_ *rig, own string) string { return own }, []string{"node not reached", "Rejected"}},
+		"to an address that no node may have": {
+			func(*rig, string) string { return "169.254.169.254:1935" },
+			[]string{"node not reached", "169.254.169.254"}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			r := newRig(t, setup{})
+			var own string
+			own, asked := r.redirector(func() string { return tc.to(r, own) })
+			r.sim.SetAPIFault(zegosim.Reshape(func(urls []string) any {
+				return []string{strings.Replace(urls[0], hostOf(urls[0]), own, 1)}
+			}))
+			e := r.publish()
+			e.frames(60)
+			if tc.want == nil {
+				r.waitFor("publishing", func() bool { return r.status().State == relay.Publishing })
+				if n := asked(); n != 1 {
+					t.Errorf("the redirector was asked %d times", n)
+				}
+				e.goodbye()
+				r.checkAll()
+				return
+			}
+			r.waitLog(tc.want...)
+			if dispatches := len(r.sim.Requests()); asked() > 2*dispatches {
+				t.Errorf("%d connects for %d dispatches", asked(), dispatches)
+			}
+			r.sim.SetAPIFault(nil)
+			e.goodbye()
+			r.checkAll()
+		})
+	}
+}
+
+func hostOf(rawURL string) string {
+	target, err := rtmp.ParseTarget(rawURL)
+	if err != nil {
+		return err.Error()
+	}
+	return target.Addr
+}
+
+// The API is gone and so is the node: when the API is back, so is the stream,
+// soon; the encoder notices nothing.
+func TestAPIDownWhileTheNodeIsLost(t *testing.T) {
+	r := newRig(t, setup{tune: func(o *relay.Options) { o.RetryMin, o.RetryMax = 200*time.Millisecond, time.Minute }})
+	e := r.publish()
+	e.frames(60)
+	r.waitFor("publishing", func() bool { return r.status().State == relay.Publishing })
+	r.sim.KillAPI()
+	r.killNode()
+	e.frames(60)
+	<-time.After(6 * time.Second) // long enough for a back-off of many seconds
+	if err := r.sim.ReviveAPI(); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	r.waitFor("publishing", func() bool { return r.status().State == relay.Publishing })
+	if took := time.Since(begun); took > 2*time.Second {
+		t.Errorf("live %v after the API's return", took)
+	}
+	e.goodbye()
+	r.checkAll()
+}
+
+// All streams together stay under the bound of the process; what goes is
+// counted.
+func TestMemoryOfAllStreams(t *testing.T) {
+	const most = 3 << 20
+	r := newRig(t, setup{tune: func(o *relay.Options) { o.MemoryBytes = most }})
+	r.sim.KillAPI()
+	var encoders []*encoder
+	for _, key := range []string{"a", "b", "c", "d", "e"} {
+		e := r.publishAs(key)
+		e.size = 5000
+		encoders = append(encoders, e)
+	}
+	for range 10 {
+		for _, e := range encoders {
+			e.frames(50)
+		}
+		held := 0
+		for _, s := range r.srv.Streams() {
+			held += s.BacklogBytes
+		}
+		if held > most+most/8 {
+			t.Fatalf("the backlogs hold %d bytes, the bound is %d", held, most)
+		}
+	}
+	for _, e := range encoders {
+		r.waitFor("all to be read", func() bool { return r.streamStatus(e.key).MessagesIn == uint64(e.sent) })
+	}
+	if err := r.sim.ReviveAPI(); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range encoders {
+		r.waitFor("publishing", func() bool {
+			return r.streamStatus(e.key).State == relay.Publishing && r.streamStatus(e.key).Dropped > 0
+		})
+		dropped := r.streamStatus(e.key).Dropped
+		e.goodbye()
+		if got := e.audit.Report(); uint64(got.Missing) != dropped || got.Pending > 0 || len(got.Violations) > 0 {
+			t.Errorf("%s: %d missing and %d pending, %d are counted as dropped; %v", e.key, got.Missing, got.Pending, dropped, got.Violations)
+		}
+	}
+}
+
+// A node that is slower than the stream gets the newest GOPs, and the operator
+// gets the figures.
+func TestU6NodeSlowerThanTheStream(t *testing.T) {
+	r := newRig(t, setup{tune: func(o *relay.Options) {
+		o.Backlog, o.StallTimeout, o.DrainTimeout = time.Second, 4*time.Second, patience
+	}})
+	r.options.Nodes.Dial = thinLink(t, r.sim.Nodes()[0].Addr(), 100_000)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.addr = ln.Addr().String()
+	r.listen(ln)
+	e := r.publish()
+	e.size = 4000 // at 50 a second twice what the link carries
+	for range 250 {
+		e.frames(1)
+		<-time.After(20 * time.Millisecond)
+	}
+	r.waitLog("media dropped", "the uplink carries ", " the stream needs 1.")
+	if s := r.status(); s.Sessions != 1 || s.BacklogAge > 2500*time.Millisecond {
+		t.Errorf("got %d sessions and a backlog of %v, want 1 and little over 1s", s.Sessions, s.BacklogAge)
+	}
+	e.goodbye()
+	report := e.audit.Report()
+	if report.Missing == 0 || len(report.Violations) > 0 {
+		t.Errorf("%d missing, %v", report.Missing, report.Violations)
+	}
+	if times := r.times("cam1"); !rising(times) || slices.Max(times) < 4500 {
+		t.Errorf("the newest frame that came is at %d ms of 5000", slices.Max(times))
+	}
+}
