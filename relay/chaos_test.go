@@ -15,7 +15,7 @@ import (
 )
 
 // What scripts/chaos asks for.
-var ( //nolint:gochecknoglobals // flags
+var (
 	chaosFor     = flag.Duration("chaos.for", 60*time.Second, "how long the chaos lasts")
 	chaosSeed    = flag.Uint64("chaos.seed", 0, "its seed; 0: another one every time")
 	chaosStreams = flag.Int("chaos.streams", 8, "streams")
@@ -133,7 +133,7 @@ func (c *chaos) check() {
 	}
 }
 
-func (c *chaos) random(actor int) *rand.Rand { return rand.New(rand.NewPCG(c.seed, uint64(actor))) } //nolint:gosec // no secret
+func (c *chaos) random(actor int) *rand.Rand { return rand.New(rand.NewPCG(c.seed, uint64(actor))) }
 
 // pause waits, and reports false once all is over.
 func (c *chaos) pause(d time.Duration) bool {

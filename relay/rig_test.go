@@ -332,7 +332,7 @@ func (e *encoder) attach(up *rtmp.Upstream) {
 	e.r.t.Cleanup(func() { up.Close() })
 }
 
-var metadata = rtmp.Message{ //nolint:gochecknoglobals // never changed
+var metadata = rtmp.Message{
 	Type:    rtmp.TypeData,
 	Payload: rtmp.SetDataFrame([]byte("\x02\x00\x0aonMetaData\x08\x00\x00\x00\x00\x00\x00\x09")),
 }

@@ -55,7 +55,7 @@ func (runCommand) Run(ctx context.Context, t terminal) error {
 // used again before the rest is full. Who sets GOMEMLIMIT knows better.
 func limitMemory(most int64) {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(most / 16 * 15)
+		debug.SetMemoryLimit(most / 8 * 7)
 	}
 }
 
