@@ -7,20 +7,27 @@
 //	Server.Run       accepts connections                                (server.go)
 //	Server.handle    one encoder, from its handshake to its end         (encoder.go)
 //	Server.admit     may it publish, and as which stream?               (admit.go)
-//	Stream.append    its messages go into the backlog                   (backlog.go)
+//	Stream.sit       it has the stream until it leaves                  (seat.go)
+//	seam.take        its messages, on the stream's clock …              (seam.go)
+//	backlog.append   … go into the backlog                              (backlog.go)
 //	Stream.run       dispatching → connecting → publishing → waiting …  (stream.go)
-//	uplink.run       backlog → node, and what the node has received     (uplink.go)
+//	Stream.connect   the first of the nodes to answer has it            (connect.go)
+//	uplink.run       backlog → node                                     (uplink.go)
+//	uplink.watch     what the node has received, and whether it lives   (watch.go)
 //
 // The encoder's session and the node's session are two lives, joined by the
-// backlog: one may die many times while the other goes on. What an upstream
+// backlog: either may die many times while the other goes on. What an upstream
 // session begins with, and where, is the follower's business (follower.go);
-// which time its messages bear, the timeline's (timeline.go).
+// which time its messages bear, the timeline's (timeline.go). What all backlogs
+// may hold together is in memory.go.
 //
 // # Who owns what
 //
 // A connection's goroutine is started and waited for by Server.Run. It owns the
-// encoder's session. A stream's goroutine is started when its encoder is let
-// in and waited for by Server.Run too; it owns the upstream session and starts
-// one goroutine that listens to the node while there is one. Locks: the
-// server's before a stream's before a backlog's, none held during I/O.
+// encoder's session, and the stream's seam and clock while it has the seat. A
+// stream's goroutine is started when its first encoder is let in and waited for
+// by Server.Run too; it owns the upstream session and starts two that listen to
+// the node and watch it while there is one. Locks: the server's before a
+// stream's, that before the memory's, that before a backlog's; none is held
+// during I/O.
 package relay
