@@ -127,7 +127,7 @@ func (c *chaos) check() {
 	c.r.checkAll()
 	c.deaths.table(c.r.t)
 	if *chaosLog != "" {
-		if err := os.WriteFile(*chaosLog, c.r.log.text.Bytes(), 0o600); err != nil {
+		if err := os.WriteFile(*chaosLog, []byte(c.r.log.String()), 0o600); err != nil {
 			c.r.t.Error(err)
 		}
 	}

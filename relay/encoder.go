@@ -42,6 +42,9 @@ func (s *Server) handle(ctx, life context.Context, nc net.Conn, visit *visit) {
 	visit.publishes()
 	defer context.AfterFunc(ctx, func() { _ = session.Close() })()
 	reason := s.ingest(ctx, stream, p)
+	if p.displaced.Load() {
+		reason = errTakenOver
+	}
 	isGoodbye := errors.Is(reason, rtmp.ErrUnpublished)
 	held := stream.leave(p, isGoodbye || ctx.Err() != nil)
 	event := stream.log.Info().Str(logRemote, p.remote).Str(logReason, reason.Error())
@@ -70,8 +73,6 @@ func (s *Server) ingest(ctx context.Context, stream *Stream, p *publisher) error
 		switch {
 		case err == nil:
 			stream.append(p, m)
-		case p.displaced.Load():
-			return errTakenOver
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case errors.Is(err, os.ErrDeadlineExceeded):

@@ -176,7 +176,7 @@ func TestE6OtherProtocols(t *testing.T) {
 		}
 	}
 	stop()
-	for line := range strings.Lines(r.log.text.String()) {
+	for line := range strings.Lines(r.log.String()) {
 		if strings.Contains(line, "marker") || strings.Contains(line, "not valid RTMP") && !strings.Contains(line, `"level":"debug"`) {
 			t.Errorf("log line %s", line)
 		}
@@ -647,7 +647,7 @@ func TestE19NoDescriptors(t *testing.T) {
 		t.Error(err)
 	}
 	if line, _ := log.find("connection not accepted", "too many open files"); line == "" {
-		t.Errorf("log:\n%s", log.text.String())
+		t.Errorf("log:\n%s", log.String())
 	}
 }
 
@@ -718,7 +718,7 @@ func TestE22OddKeys(t *testing.T) {
 		t.Errorf("%d dispatches for keys that can't be StreamIds", n)
 	}
 	stop()
-	for line := range strings.Lines(r.log.text.String()) {
+	for line := range strings.Lines(r.log.String()) {
 		if !strings.HasPrefix(line, "{") || !strings.HasSuffix(line, "}\n") || len(line) > 1000 || strings.ContainsAny(line, "\x1b\u202e\x00") {
 			t.Errorf("log line %q", line)
 		}

@@ -175,6 +175,12 @@ func (b *logBuffer) Write(p []byte) (int, error) {
 	return b.text.Write(p)
 }
 
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
 // find returns the first line that has all parts.
 func (b *logBuffer) find(parts ...string) (line string, changed chan struct{}) {
 	b.mu.Lock()
@@ -203,7 +209,7 @@ func (r *rig) waitLog(parts ...string) {
 		select {
 		case <-changed:
 		case <-timeout:
-			r.t.Fatalf("no log line with %q in\n%s", parts, r.log.text.String())
+			r.t.Fatalf("no log line with %q in\n%s", parts, r.log.String())
 		}
 	}
 }
@@ -218,7 +224,7 @@ func (r *rig) waitFor(what string, ok func() bool) {
 		select {
 		case <-tick.C:
 		case <-timeout:
-			r.t.Fatalf("in vain waited for: %s\nlog:\n%s", what, r.log.text.String())
+			r.t.Fatalf("in vain waited for: %s\nlog:\n%s", what, r.log.String())
 		}
 	}
 }

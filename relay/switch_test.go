@@ -237,7 +237,7 @@ func TestU6NodeSlowerThanTheStream(t *testing.T) {
 		e.frames(1)
 		<-time.After(20 * time.Millisecond)
 	}
-	r.waitLog("media dropped", "the uplink carries ", " the stream needs 1.")
+	r.waitLog("media dropped", "the uplink carries ", " the stream needs ")
 	if s := r.status(); s.Sessions != 1 || s.BacklogAge > 2500*time.Millisecond {
 		t.Errorf("got %d sessions and a backlog of %v, want 1 and little over 1s", s.Sessions, s.BacklogAge)
 	}

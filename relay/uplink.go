@@ -58,6 +58,7 @@ func (u *uplink) run(ctx context.Context) error {
 	watcher.Go(func() { u.watch(session, end) })
 
 	err := u.feed(sending)
+	u.count(0) // what was left out since the last write
 	switch {
 	case errors.Is(err, errDrained), errors.Is(err, errOtherTracks):
 		if err = u.depart(sending); err == nil {

@@ -51,6 +51,8 @@ type conn struct {
 	ackStep   atomic.Uint64 // the most bytes from one Acknowledgement of its to the next
 	oddAcks   atomic.Bool   // they don't count all bytes from the first on
 
+	queued atomic.Uint64 // bytes of all that was queued: known while a write hangs
+
 	mu      sync.Mutex // guards out and writeBy, and keeps messages whole
 	out     *Writer
 	writeBy time.Time
@@ -161,9 +163,7 @@ func (c *conn) noteAck(m Message) {
 	}
 	last := c.peerAcked.Load()
 	ahead := int32(binary.BigEndian.Uint32(m.Payload) - uint32(last))
-	c.mu.Lock()
-	sent := c.out.Queued() + handshakeBytes
-	c.mu.Unlock()
+	sent := c.queued.Load() + handshakeBytes
 	if ahead <= 0 || last+uint64(ahead) > sent {
 		c.oddAcks.Store(true)
 		return
@@ -195,6 +195,7 @@ func (c *conn) send(messages ...Message) error {
 
 // flush writes what is queued. The caller holds mu.
 func (c *conn) flush() error {
+	c.queued.Store(c.out.Queued())
 	c.extend(&c.writeBy, c.timeouts.Write, c.nc.SetWriteDeadline)
 	return peerError(c.out.Flush())
 }

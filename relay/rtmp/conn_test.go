@@ -24,7 +24,7 @@ func TestAcknowledgements(t *testing.T) {
 		"the handshake counted": {total, []uint64{5 << 30 / 4, 10 << 30 / 4, 15 << 30 / 4, 20 << 30 / 4, 25 << 30 / 4, 30 << 30 / 4, total + handshakeBytes}, total + handshakeBytes},
 	} {
 		c := newConn(script{}, Limits{})
-		c.out.queued = tc.sent
+		c.queued.Store(tc.sent)
 		for _, ack := range tc.acks {
 			c.noteAck(Message{Payload: binary.BigEndian.AppendUint32(nil, uint32(ack))})
 		}

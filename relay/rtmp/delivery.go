@@ -13,18 +13,16 @@ type Progress struct {
 	Mapped  bool   // Acked counts RTMP bytes: no TLS in between
 }
 
-// Progress looks at the connection. It costs a system call.
+// Progress looks at the connection, also while a Flush hangs. It costs a system
+// call.
 func (u *Upstream) Progress() Progress {
 	p := progressOf(u.c.nc)
 	if u.c.oddAcks.Load() {
 		return p
 	}
 	p.Heard = u.c.peerAcked.Load()
-	u.c.mu.Lock()
-	queued := u.c.out.Queued()
-	u.c.mu.Unlock()
-	// Twice its usual step may be behind us on the way or in its buffers.
-	p.Overdue = p.Heard > 0 && queued > p.Heard+2*u.c.ackStep.Load()+windowForNodes
+	// Twice its usual step may be on the way or in its buffers.
+	p.Overdue = p.Heard > 0 && u.c.queued.Load() > p.Heard+2*u.c.ackStep.Load()+windowForNodes
 	return p
 }
 

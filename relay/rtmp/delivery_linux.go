@@ -8,11 +8,8 @@ import (
 )
 
 func progressOf(nc net.Conn) Progress {
-	secure, isTLS := nc.(*tls.Conn)
-	if isTLS {
-		nc = secure.NetConn()
-	}
-	tcp, ok := nc.(*net.TCPConn)
+	_, isTLS := nc.(*tls.Conn)
+	tcp, ok := tcpOf(nc)
 	if !ok {
 		return Progress{}
 	}

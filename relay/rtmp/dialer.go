@@ -44,6 +44,7 @@ func (d Dialer) Connect(ctx context.Context, t Target) (*Upstream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial: %w", err)
 	}
+	boundUnsent(nc)
 	if t.Secure {
 		nc = tls.Client(nc, d.tlsConfig(t.Host))
 	}

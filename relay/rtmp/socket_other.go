@@ -8,3 +8,5 @@ import (
 )
 
 func setUserTimeout(*net.TCPConn, time.Duration) {}
+
+func setUnsentAtMost(*net.TCPConn, int) {}
