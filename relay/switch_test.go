@@ -250,3 +250,67 @@ func TestU6NodeSlowerThanTheStream(t *testing.T) {
 		t.Errorf("the newest frame that came is at %d ms of 5000", slices.Max(times))
 	}
 }
+
+// A node that hangs is noticed while its kernel still takes bytes, by what it
+// no longer acknowledges.
+func TestNodeThatHangs(t *testing.T) {
+	r := newRig(t, setup{})
+	e := r.publish()
+	e.size = 4000
+	e.frames(60)
+	r.waitFor("publishing", func() bool { return r.status().State == relay.Publishing })
+	hung := r.sim.NodeAt(r.status().Node)
+	r.waitFor("an acknowledgement", func() bool { return r.status().BacklogBytes < 300_000 })
+	if !hung.End("cam1", zegosim.StallSession) {
+		t.Fatal("there is no session")
+	}
+	begun := time.Now()
+	for r.status().Sessions < 2 && time.Since(begun) < patience {
+		e.frames(1)
+		<-time.After(20 * time.Millisecond)
+	}
+	if took := time.Since(begun); took > r.options.StallTimeout+1500*time.Millisecond {
+		t.Errorf("the next node had the stream after %v", took)
+	}
+	e.goodbye()
+	r.checkAll()
+	r.waitLog("node lost", "no progress")
+}
+
+// A node that never answers a goodbye may not have read what came before it:
+// another one gets that.
+func TestGoodbyeToANodeThatHangs(t *testing.T) {
+	r := newRig(t, setup{tune: func(o *relay.Options) { o.DrainTimeout = patience }})
+	e := r.publish()
+	e.frames(60)
+	r.waitFor("all to arrive", func() bool { return e.audit.Report().Arrived == 120 })
+	if !r.sim.NodeAt(r.status().Node).End("cam1", zegosim.StallSession) {
+		t.Fatal("there is no session")
+	}
+	e.frames(10)
+	e.goodbye()
+	r.checkAll()
+	r.waitLog("node lost", "doesn't answer our goodbye")
+}
+
+// A node that asks us to go on elsewhere is told goodbye first, so that the name
+// is free there; ZEGO is not asked.
+func TestNodeMoves(t *testing.T) {
+	r := newRig(t, setup{})
+	e := r.publish()
+	e.frames(60)
+	r.waitFor("publishing", func() bool { return r.status().State == relay.Publishing })
+	r.sim.NodeAt(r.status().Node).End("cam1", zegosim.MoveSession)
+	r.waitFor("the other node", func() bool { return r.status().Sessions == 2 })
+	e.frames(60)
+	e.goodbye()
+	r.checkAll()
+	if n := len(r.sim.Requests()); n != 1 {
+		t.Errorf("%d dispatches", n)
+	}
+	for _, s := range r.sim.Sessions() {
+		if !s.Clean {
+			t.Errorf("session %+v was not ended in order", s)
+		}
+	}
+}
