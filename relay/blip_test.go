@@ -58,6 +58,15 @@ func TestEncoderBlips(t *testing.T) {
 	} else if last, want := times[len(times)-1], uint32(6*74*20+5*100); last < want || last > want+1000 {
 		t.Errorf("the last frame is at %d ms, want a little over %d", last, want)
 	}
+	headers := 0
+	for _, m := range r.received("cam1", 1) {
+		if k := m.Inspect().Kind; k == rtmp.Metadata || k == rtmp.SequenceHeader {
+			headers++
+		}
+	}
+	if headers != 3 {
+		t.Errorf("the node got %d headers, want 3: they never changed", headers)
+	}
 	r.waitLog("encoder gone", "held_for")
 	r.waitLog("encoder goes on with the stream")
 }

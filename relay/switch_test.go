@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"context"
 	"net"
 	"slices"
 	"strings"
@@ -45,20 +46,40 @@ func TestFirstNodeHangs(t *testing.T) {
 // A node that answers first and then doesn't take the stream leaves it to those
 // that were called off.
 func TestWinnerOfTheRaceRefuses(t *testing.T) {
-	r := newRig(t, setup{})
-	bad, good := r.sim.Nodes()[0], r.sim.Nodes()[1]
+	r := newRig(t, setup{tune: func(o *relay.Options) { o.ConnectTimeout = patience }})
+	bad, good := r.sim.Nodes()[1], r.sim.Nodes()[0] // ZEGO names the first
 	bad.SetFault(zegosim.RefusePublish)
-	r.sim.SetAPIFault(zegosim.Reshape(func(urls []string) any {
-		if strings.Contains(urls[0], bad.Addr()) {
-			return []string{urls[0], "rtmp://" + silentListener(t) + "/1/x"}
+	dial := r.options.Nodes.Dial
+	r.options.Nodes.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		slow := 700 * time.Millisecond
+		if addr == good.Addr() {
+			slow = time.Second // it runs, but it doesn't win
 		}
-		return append([]string{strings.Replace(urls[0], good.Addr(), bad.Addr(), 1)}, urls...)
+		select {
+		case <-time.After(slow):
+			return dial(ctx, network, addr)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.addr = ln.Addr().String()
+	r.listen(ln)
+	r.sim.SetAPIFault(zegosim.Reshape(func(urls []string) any {
+		own := hostOf(urls[0])
+		return []string{strings.Replace(urls[0], own, bad.Addr(), 1), strings.Replace(urls[0], own, good.Addr(), 1)}
 	}))
 	e := r.publish()
 	e.frames(60)
-	r.waitFor("publishing", func() bool { return r.status().Node == good.Addr() && r.status().State == relay.Publishing })
+	r.waitFor("publishing", func() bool { return r.status().State == relay.Publishing })
+	if n := len(r.sim.Requests()); n != 1 || r.status().Node != good.Addr() {
+		t.Errorf("%d dispatches, and the stream is on %s; want 1 and %s", n, r.status().Node, good.Addr())
+	}
+	r.sim.SetAPIFault(nil)
 	e.goodbye()
-	r.checkAll()
 }
 
 // While a node takes our own lost session for somebody else's, its name is asked
