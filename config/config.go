@@ -22,6 +22,9 @@ type Config struct {
 	ServerSecret Secret // 32 characters
 
 	APIURL          []*url.URL     // in order of preference
+	APIAction       string         // RTMPDispatchV2 or RTMPDispatch
+	IsTest          string         // true, false, or empty: not said
+	ClientIP        netip.Addr     // IPv4; invalid: not said
 	DispatchRate    float64        // requests a second, for the process
 	DispatchTimeout time.Duration  // one request, whole
 	NodeAllow       []netip.Prefix // non-public node addresses to accept
@@ -64,6 +67,9 @@ type raw struct {
 	ServerSecret     string `split_words:"true" desc:"its ServerSecret (required, here or in a file)"`
 	ServerSecretFile string `split_words:"true" desc:"file that holds the ServerSecret; systemd's credential server-secret comes first"`
 	APIUrl           string `split_words:"true" default:"https://rtc-api.zego.im/" desc:"API endpoints, comma list in order of preference"`
+	APIAction        string `split_words:"true" default:"RTMPDispatchV2" desc:"API action: RTMPDispatchV2, or the older RTMPDispatch"`
+	IsTest           string `split_words:"true" desc:"for projects from before November 2021 only: false, or true, which adds zegotest-APPID- to StreamIds"`
+	ClientIP         string `split_words:"true" desc:"public IPv4 address of this site, by which ZEGO chooses nodes; unset: that of the connection"`
 	DispatchRate     string `split_words:"true" default:"10" desc:"API requests a second, for the process (ZEGO: 40 per AppID)"`
 	DispatchTimeout  string `split_words:"true" default:"5s" desc:"one API request, whole"`
 	NodeAllow        string `split_words:"true" desc:"non-public node addresses to accept, comma list of CIDRs"`
@@ -98,6 +104,9 @@ func (c *Config) read(p *parser) {
 	c.ServerSecret, c.secretFile = p.secret("SERVER_SECRET", r.ServerSecret, r.ServerSecretFile)
 	c.raw.ServerSecret = "" // from here on only a Secret holds it
 	c.APIURL = p.urls("API_URL", r.APIUrl)
+	c.APIAction = p.oneOf("API_ACTION", r.APIAction, "RTMPDispatchV2", "RTMPDispatch")
+	c.IsTest = p.oneOf("IS_TEST", r.IsTest, "", "true", "false")
+	c.ClientIP = p.ipv4("CLIENT_IP", r.ClientIP)
 	c.DispatchRate = p.rate("DISPATCH_RATE", r.DispatchRate, 40)
 	c.DispatchTimeout = p.duration("DISPATCH_TIMEOUT", r.DispatchTimeout, 100*time.Millisecond, time.Minute)
 	c.NodeAllow = p.prefixes("NODE_ALLOW", r.NodeAllow)

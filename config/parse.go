@@ -103,6 +103,7 @@ func (p *parser) size(name, text string, least, most int64) int64 {
 
 func (p *parser) oneOf(name, text string, words ...string) string {
 	if !slices.Contains(words, text) {
+		words = slices.DeleteFunc(slices.Clone(words), func(w string) bool { return w == "" })
 		p.problem(name, fmt.Sprintf("is %q", text), "use one of "+strings.Join(words, ", "))
 	}
 	return text
@@ -264,4 +265,17 @@ func isLoopback(host string) bool {
 	}
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.IsLoopback()
+}
+
+// ipv4 is an address, or none.
+func (p *parser) ipv4(name, text string) netip.Addr {
+	if text == "" {
+		return netip.Addr{}
+	}
+	addr, err := netip.ParseAddr(text)
+	if err != nil || !addr.Is4() {
+		p.problem(name, fmt.Sprintf("is %q, not an IPv4 address", text), "write it like 203.0.113.7, or leave it out")
+		return netip.Addr{}
+	}
+	return addr
 }

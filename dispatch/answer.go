@@ -6,12 +6,19 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 )
 
-// maxBody is far more than a good answer takes.
-const maxBody = 64 << 10
+const (
+	// maxBody is far more than a good answer takes.
+	maxBody = 64 << 10
+
+	// maxNodes is how many nodes of an answer are tried.
+	maxNodes = 16
+)
 
 // Answer is what ZEGO says to a dispatch.
 type Answer struct {
@@ -31,7 +38,7 @@ type envelope struct {
 
 // readAnswer decodes a response whatever its status: ZEGO doesn't say which
 // status comes with a failure.
-func readAnswer(resp *http.Response, private privacy) (Answer, *Error) {
+func (z *Zego) readAnswer(resp *http.Response, private privacy, sentID string) (Answer, *Error) {
 	// Not resp.Status: its words are the server's own.
 	status := strings.TrimSpace(fmt.Sprintf("HTTP %d %s", resp.StatusCode, http.StatusText(resp.StatusCode)))
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
@@ -56,7 +63,7 @@ func readAnswer(resp *http.Response, private privacy) (Answer, *Error) {
 	case resp.StatusCode != http.StatusOK:
 		return Answer{}, failed(resp, fmt.Errorf("%s although the Code is 0", status))
 	}
-	nodes, err := parseNodes(e.Data)
+	nodes, err := parseNodes(e.Data, z.place(sentID))
 	if err != nil {
 		none := refused(resp, noNode, message, id)
 		none.Err = err
@@ -79,9 +86,20 @@ func text(raw json.RawMessage) string {
 	return ""
 }
 
-// parseNodes takes what is usable of Data, at least one node: ZEGO documents an
-// object and shows a list of URLs.
-func parseNodes(data json.RawMessage) ([]Node, error) {
+// place makes a URL of what an answer names. The old action names an address
+// only: application and stream name are the same as in the new one's URLs.
+func (z *Zego) place(sentID string) func(named string) string {
+	return func(named string) string {
+		if _, err := netip.ParseAddrPort(named); err == nil {
+			return fmt.Sprintf("rtmp://%s/%d/%s", named, z.o.Signer.appID, sentID)
+		}
+		return named
+	}
+}
+
+// parseNodes takes what is usable of Data, at least one node and not too many:
+// ZEGO documents an object and shows a list of URLs.
+func parseNodes(data json.RawMessage, place func(named string) string) ([]Node, error) {
 	var list []any
 	if len(data) > 0 && json.Unmarshal(data, &list) != nil {
 		var one string
@@ -94,7 +112,7 @@ func parseNodes(data json.RawMessage) ([]Node, error) {
 	var nodes []Node
 	for i, item := range list {
 		link, ok := item.(string)
-		node, err := ParseNode(link)
+		node, err := ParseNode(place(link))
 		if !ok {
 			err = errors.New("not a string")
 		}
@@ -102,7 +120,9 @@ func parseNodes(data json.RawMessage) ([]Node, error) {
 			why = fmt.Errorf("entry %d of the answer's Data: %w", i+1, err)
 			continue
 		}
-		nodes = append(nodes, node)
+		if nodes = append(nodes, node); len(nodes) == maxNodes {
+			break
+		}
 	}
 	if len(nodes) == 0 {
 		return nil, why
@@ -119,7 +139,10 @@ func refused(resp *http.Response, code int, message, requestID string) *Error {
 	if resp.StatusCode == http.StatusTooManyRequests {
 		verdict = Throttled
 	}
-	return &Error{Verdict: verdict, Code: code, HTTPStatus: resp.StatusCode, Message: message, RequestID: requestID}
+	return &Error{
+		Verdict: verdict, Code: code, HTTPStatus: resp.StatusCode, Message: message, RequestID: requestID,
+		retryAfter: retryAfter(resp.Header),
+	}
 }
 
 // failed is a failure that only HTTP knows of.
@@ -131,5 +154,15 @@ func failed(resp *http.Response, err error) *Error {
 	case status >= 300 && status < 500:
 		verdict = Operator // a redirect or a proxy's refusal: the address is wrong
 	}
-	return &Error{Verdict: verdict, HTTPStatus: resp.StatusCode, Err: err}
+	return &Error{Verdict: verdict, HTTPStatus: resp.StatusCode, Err: err, retryAfter: retryAfter(resp.Header)}
+}
+
+// retryAfter is the wait that a server asks for (RFC 9110, §10.2.3), 0 if it
+// doesn't. A date is not looked at: clocks differ.
+func retryAfter(h http.Header) time.Duration {
+	seconds, err := strconv.ParseUint(h.Get("Retry-After"), 10, 32)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
 }

@@ -29,7 +29,7 @@ func TestAnswers(t *testing.T) {
 		"Code missing":             {200, `{"Data":["` + u1 + `"]}`, "", "without a Code", Again},
 		"Code a string":            {200, `{"Code":"0","Data":["` + u1 + `"]}`, "", "no answer of ZEGO's", Again},
 		"RequestId a number":       {200, `{"Code":1001,"RequestId":5094436160208407316}`, "", "(RequestId 5094436160208407316)", Again},
-		"the V1 form":              {200, data(`["81.69.49.115:1935"]`), "", "1002", Again},
+		"the V1 form":              {200, data(`["81.69.49.115:1935"]`), "81.69.49.115:1935", "", Again},
 		"not JSON":                 {200, `<html>`, "", "no answer of ZEGO's", Again},
 		"truncated":                {200, good[:40], "", "no answer of ZEGO's", Again},
 		"something behind it":      {200, good + "x", "", "no answer of ZEGO's", Again},
@@ -47,7 +47,7 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			z := zegoAt(t, Options{}, answers(tc.status, tc.body))
-			answer, err := z.Dispatch(t.Context(), "cam1", Push)
+			answer, err := z.Dispatch(t.Context(), Request{StreamID: "cam1", Direction: Push})
 			if tc.err == "" {
 				hosts := strings.Trim(fmt.Sprint(answer.Nodes), "[]")
 				if err != nil || hosts != tc.nodes {

@@ -37,7 +37,7 @@ func Codes() []Code {
 		{30005, "the AppID is invalid", Operator, adviceAppID},
 		{30009, "the StreamId is invalid", ThisStream, "use letters, digits, - and _ only"},
 		{30010, "the dispatch type is invalid", ThisStream, adviceReport},
-		{30011, "the client IP is invalid", Operator, adviceReport},
+		{30011, "the client IP is invalid", Operator, "set ZEGORELAY_CLIENT_IP to this site's public IPv4 address, or not at all"},
 		{100000000, "the gateway doesn't know the host name", Operator, adviceEndpoint},
 		{100000001, "the AppID is malformed", Operator, adviceAppID},
 		{100000002, "the timestamp is missing", Operator, adviceReport},
@@ -69,6 +69,12 @@ func Lookup(number int) (Code, bool) {
 	}
 	return codes[i], true
 }
+
+// Codes that can be mended here, once.
+const (
+	codeExpired  = 100000004
+	codeClientIP = 30011
+)
 
 // noNode is the code that an answer without any node amounts to.
 const noNode = 1002

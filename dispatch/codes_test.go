@@ -1,10 +1,38 @@
 package dispatch
 
 import (
+	"flag"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
+
+var update = flag.Bool("update", false, "write CODES.md anew")
+
+// CODES.md is what the table says.
+func TestCodesPage(t *testing.T) {
+	var page strings.Builder
+	page.WriteString("# ZEGO's return codes\n\n" +
+		"What a dispatch can be answered, and what zegorelay makes of it. *again*: the encoder is accepted and ZEGO\n" +
+		"asked again. *throttled*: the whole process asks less often. *operator*: a new publish is refused with\n" +
+		"the reason, a running one goes on; ZEGO is asked again every minute. *this stream*: the publish is refused.\n" +
+		"Any other code counts as *again*, at most five times a minute for a stream.\n\n" +
+		"<!-- generated from codes.go: go test ./dispatch -run CodesPage -update -->\n" +
+		"| code | meaning | verdict | what to do |\n|---|---|---|---|\n")
+	for _, c := range Codes() {
+		fmt.Fprintf(&page, "| %d | %s | %s | %s |\n", c.Number, c.Meaning, c.Verdict, c.Advice)
+	}
+	if *update {
+		if err := os.WriteFile("CODES.md", []byte(page.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile("CODES.md")
+	if err != nil || string(got) != page.String() {
+		t.Errorf("CODES.md is not what codes.go says (%v): run go test ./dispatch -run CodesPage -update", err)
+	}
+}
 
 func TestEveryCodeHasItsVerdict(t *testing.T) {
 	want := map[Verdict][]int{
@@ -19,7 +47,7 @@ func TestEveryCodeHasItsVerdict(t *testing.T) {
 		for _, code := range codes {
 			n++
 			z := zegoAt(t, Options{}, answers(200, fmt.Sprintf(`{"Code":%d,"Message":"m","RequestId":"77","Data":null}`, code)))
-			_, err := z.Dispatch(t.Context(), "cam1", Push)
+			_, err := z.Dispatch(t.Context(), Request{StreamID: "cam1", Direction: Push})
 			if VerdictOf(err) != verdict {
 				t.Errorf("%d: got %v, want %v", code, VerdictOf(err), verdict)
 			}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Verdict says what an error asks for.
@@ -39,6 +40,8 @@ type Error struct {
 	Message    string // ZEGO's own words, cut behind 200 bytes, escaped, scrubbed of secrets
 	RequestID  string // ZEGO's name for the call: what its support asks for
 	Err        error  // what went wrong when it was not ZEGO that said so, else nil
+
+	retryAfter time.Duration // that the server asks for
 }
 
 // Error names the code, its meaning and the RequestId.

@@ -49,7 +49,7 @@ func TestOtherFailures(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			z := zegoAt(t, Options{Timeout: 200 * time.Millisecond}, tc.handler)
 			begun := time.Now()
-			_, err := z.Dispatch(t.Context(), "cam1", Push)
+			_, err := z.Dispatch(t.Context(), Request{StreamID: "cam1", Direction: Push})
 			if took := time.Since(begun); took > 2*time.Second {
 				t.Errorf("gave up after %v", took)
 			}
@@ -82,7 +82,7 @@ func TestNextEndpoint(t *testing.T) {
 			asked = true
 			_, _ = io.WriteString(w, good)
 		})
-		_, err := z.Dispatch(t.Context(), "cam1", Push)
+		_, err := z.Dispatch(t.Context(), Request{StreamID: "cam1", Direction: Push})
 		if asked != tc.next || (err == nil) != tc.next {
 			t.Errorf("%s: the next endpoint was asked: %v, error %v", what, asked, err)
 		}

@@ -44,14 +44,14 @@ func TestNoErrorShowsASecret(t *testing.T) {
 		func(w http.ResponseWriter, r *http.Request) { spy(w, r, func(string) {}); <-r.Context().Done() },
 	} {
 		z := zegoAt(t, Options{Timeout: 100 * time.Millisecond}, handler)
-		_, err := z.Dispatch(t.Context(), "cam1", Push)
+		_, err := z.Dispatch(t.Context(), Request{StreamID: "cam1", Direction: Push})
 		fmt.Fprintf(&printed, "%v %+v %#v %q\n", err, err, err, errors.Unwrap(err))
 		fmt.Fprintf(&printed, "%v %+v %#v\n", z.o, z.o.Signer, z.o)
 	}
 	for _, host := range []string{strings.TrimPrefix(closed.URL, "http://"), "no.such.host.invalid"} {
 		z := zegoAt(t, Options{Timeout: 100 * time.Millisecond})
-		z.o.Endpoints = []*url.URL{{Scheme: "http", Host: host, Path: "/"}}
-		_, err := z.Dispatch(t.Context(), "cam1", Push)
+		z.endpoints = newEndpoints([]*url.URL{{Scheme: "http", Host: host, Path: "/"}})
+		_, err := z.Dispatch(t.Context(), Request{StreamID: "cam1", Direction: Push})
 		fmt.Fprintf(&printed, "%v\n", err)
 		if !strings.Contains(err.Error(), host) {
 			t.Errorf("the error doesn't name the host: %v", err)

