@@ -85,13 +85,14 @@ type chaos struct {
 	r      *rig
 	seed   uint64
 	calm   bool          // only sessions die, and not before they are worth a reset of the back-off
-	over   chan struct{} // closed when no more harm is to be done
+	over   chan struct{} // closed when no more harm is to be done …
+	done   chan struct{} // … and when none is
 	deaths *register
 }
 
 func newChaos(t *testing.T, seed uint64) *chaos {
 	t.Helper()
-	c := &chaos{seed: seed, over: make(chan struct{}), deaths: newRegister()}
+	c := &chaos{seed: seed, over: make(chan struct{}), done: make(chan struct{}), deaths: newRegister()}
 	c.r = newRig(t, setup{nodes: chaosNodes, observe: c.deaths.observe, tune: func(o *relay.Options) {
 		o.Backlog, o.StallTimeout, o.ConnectTimeout = time.Minute, time.Second, time.Second
 		o.RetryMin, o.RetryMax = 200*time.Millisecond, time.Second
@@ -119,6 +120,7 @@ func (c *chaos) run(d time.Duration, more func(actors *sync.WaitGroup)) {
 	<-time.After(d)
 	close(c.over)
 	actors.Wait()
+	close(c.done)
 	streams.Wait()
 }
 
@@ -233,7 +235,7 @@ type chaosStream struct {
 	tookOver bool // the connection, from one that still stood
 }
 
-// live publishes until all is over, and says goodbye. Now and then it blips.
+// live publishes until no harm is done any more, and says goodbye. Now and then it blips.
 func (s *chaosStream) live() {
 	frame := time.NewTicker(20 * time.Millisecond)
 	defer frame.Stop()
@@ -243,7 +245,7 @@ func (s *chaosStream) live() {
 	blip := time.After(between(s.rng, 3*time.Second, 15*time.Second))
 	for {
 		select {
-		case <-s.chaos.over:
+		case <-s.chaos.done:
 			s.leave()
 			return
 		case <-blip:

@@ -31,11 +31,11 @@ type Stream struct {
 	cut     context.CancelCauseFunc
 
 	// For run.
-	written uint64        // all before it has been written to some node
-	lostAt  time.Time     // when a session last ended that was not to end
-	moved   dispatch.Node // where a node has sent us, until we have tried
-	wasSent bool          // the session is with such a one: nobody sends us on
-	wasMute bool          // the last goodbye was not answered
+	written     uint64        // all before it has been written to some node
+	lostAt      time.Time     // when a session last ended that was not to end
+	moved       dispatch.Node // where a node has sent us, until we have tried
+	wasSent     bool          // the session is with such a one: nobody sends us on
+	wasDoubtful bool          // the last goodbye had no good answer
 
 	remembered remembered // for while the API is down
 
@@ -94,13 +94,13 @@ func (s *Stream) run(ctx context.Context) {
 // attempt is one upstream session, from the dispatch to its end. It returns nil
 // when all that the session was to carry is delivered, else what was lost.
 func (s *Stream) attempt(ctx context.Context) *loss {
-	answer, err := s.nodes(ctx)
-	if err != nil {
-		return &loss{what: "no node from ZEGO", err: err}
+	answer, down := s.nodes(ctx)
+	if len(answer.Nodes) == 0 {
+		return &loss{what: "no node from ZEGO", err: down}
 	}
 	at := s.connect(ctx, answer.Nodes)
 	if at.err != nil {
-		return &loss{what: "node not reached", node: at.node.Host(), err: at.err}
+		return &loss{what: "node not reached", node: at.node.Host(), err: errors.Join(down, at.err)}
 	}
 	begun := time.Now()
 	s.enter(Publishing, at.node.Host())
@@ -108,7 +108,7 @@ func (s *Stream) attempt(ctx context.Context) *loss {
 	s.log.Info().Str(logNode, at.node.Host()).Str(logRequest, answer.RequestID).Stringer(logTook, rounded(answer.Took)).
 		Msg("node takes the stream")
 
-	err = guarded(func() error { return newUplink(s, at).run(ctx) })
+	err := guarded(func() error { return newUplink(s, at).run(ctx) })
 	if err == nil {
 		return nil
 	}
@@ -121,7 +121,8 @@ func (s *Stream) attempt(ctx context.Context) *loss {
 }
 
 // nodes asks ZEGO where the stream goes, unless the last node has just told us.
-// While the API can't be reached, what it said last has to do.
+// While the API can't be reached, what it said last has to do: then there is an
+// answer and an error.
 func (s *Stream) nodes(ctx context.Context) (dispatch.Answer, error) {
 	if moved := s.moved; moved.Host() != "" {
 		s.moved, s.wasSent = dispatch.Node{}, true
@@ -139,18 +140,22 @@ func (s *Stream) nodes(ctx context.Context) (dispatch.Answer, error) {
 		s.remembered = remembered{answer: answer, at: time.Now()}
 		return answer, nil
 	}
-	if isUnreachable(err) && s.remembered.isGood() {
-		s.log.Warn().Err(err).Stringer(logAfter, rounded(time.Since(s.remembered.at))).
-			Msg("no node from ZEGO: the last answer is tried again")
-		return s.remembered.answer, nil
+	if !isUnreachable(err) || !s.remembered.isGood() {
+		return dispatch.Answer{}, err
 	}
-	return dispatch.Answer{}, err
+	if !s.remembered.used {
+		s.remembered.used = true
+		s.log.Warn().Err(err).Stringer(logAfter, rounded(time.Since(s.remembered.at))).
+			Msg("no node from ZEGO: its last answer is tried until the API is back")
+	}
+	return s.remembered.answer, err
 }
 
 // remembered is the last answer that a stream had.
 type remembered struct {
 	answer dispatch.Answer
 	at     time.Time
+	used   bool // since the API can't be reached
 }
 
 // isGood reports whether ZEGO still stands by the answer.

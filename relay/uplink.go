@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"zegorelay/relay/rtmp"
@@ -35,6 +36,9 @@ type uplink struct {
 	follower *follower
 	clock    timeline
 	ledger   ledger
+
+	saidGoodbye atomic.Bool
+	ending      error // why the node's side ended; of listen, for who has waited for it
 }
 
 func newUplink(s *Stream, at contact) *uplink {
@@ -63,7 +67,7 @@ func (u *uplink) run(ctx context.Context) error {
 	case errors.Is(err, errDrained), errors.Is(err, errOtherTracks):
 		if err = u.depart(sending); err == nil {
 			listener.Wait() // for the node's answer to our goodbye, or its deadline
-			err = u.conclude(context.Cause(session))
+			err = u.conclude()
 		}
 	case endsInWords(err):
 		_ = u.upstream.Unpublish() // so that the node frees the name
@@ -76,7 +80,7 @@ func (u *uplink) run(ctx context.Context) error {
 	watcher.Wait()
 	u.settle(u.upstream.Progress())
 	switch {
-	case err == nil, errors.Is(err, errMute):
+	case err == nil, errors.Is(err, errNoFarewell):
 		return err
 	default:
 		return context.Cause(session) // the first to know knows best
@@ -86,14 +90,17 @@ func (u *uplink) run(ctx context.Context) error {
 // listen reads what the node sends until the session is over. A node that ends
 // it in words is sent nothing more, and has time to hear a goodbye.
 func (u *uplink) listen(stop, end context.CancelCauseFunc) {
-	err := guarded(u.upstream.Serve)
-	stop(err)
-	if !endsInWords(err) {
-		end(err)
+	u.ending = guarded(u.upstream.Serve)
+	if u.saidGoodbye.Load() && rtmp.IsUnpublished(u.ending) {
+		u.ending = guarded(u.upstream.Serve) // an answer to that; the close follows
+	}
+	stop(u.ending)
+	if !endsInWords(u.ending) {
+		end(u.ending)
 		return
 	}
-	time.AfterFunc(leavePatience, func() { end(err) })
-	if _, moved := elsewhere(err, u.at.target); moved {
+	time.AfterFunc(leavePatience, func() { end(u.ending) })
+	if _, moved := elsewhere(u.ending, u.at.target); moved {
 		_ = guarded(u.upstream.Serve)
 	}
 }
@@ -105,21 +112,24 @@ func endsInWords(err error) bool {
 	return errors.As(err, &status)
 }
 
-// conclude judges a session by the node's answer to our goodbye. One that has
-// closed, or has said anything, has read all that came before. One that is mute
-// may have died, and another node gets what this one is not known to have: once,
-// for it may also be one that never answers.
-func (u *uplink) conclude(answer error) error {
-	if errors.Is(answer, os.ErrDeadlineExceeded) && !u.s.wasMute {
-		u.s.wasMute = true
-		return errMute
+// conclude judges a session by how the node ended it after our goodbye. One that
+// has closed in order has read all that came before. One that is mute, or says
+// something else, or resets the connection with a lot unacknowledged, may have
+// died: another node gets what this one is not known to have. Once, for it may
+// also be one that always ends like that.
+func (u *uplink) conclude() error {
+	isDoubtful := errors.Is(u.ending, os.ErrDeadlineExceeded) || endsInWords(u.ending) ||
+		!errors.Is(u.ending, rtmp.ErrPeerClosed) && u.upstream.Progress().Overdue
+	if isDoubtful && !u.s.wasDoubtful {
+		u.s.wasDoubtful = true
+		return fmt.Errorf("%w: %w", errNoFarewell, u.ending)
 	}
-	u.s.wasMute = false
+	u.s.wasDoubtful = false
 	u.s.backlog.release(u.follower.next)
 	return nil
 }
 
-var errMute = errors.New("the node doesn't answer our goodbye")
+var errNoFarewell = errors.New("the node doesn't answer our goodbye")
 
 // feed writes what the backlog has, as it comes, until the backlog is drained
 // or the session is lost.
@@ -184,5 +194,6 @@ func (u *uplink) depart(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+	u.saidGoodbye.Store(true)
 	return u.upstream.Unpublish()
 }

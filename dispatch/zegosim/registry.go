@@ -53,16 +53,17 @@ type registry struct {
 	now    func() time.Time
 	linger time.Duration
 
-	mu         sync.Mutex
-	requests   []*Request
-	nonces     map[string]time.Time // when each was last used
-	sequences  map[string]int64     // StreamId → the last one
-	calls      []time.Time          // of the last second
-	refusals   int                  // by the limit
-	fault      APIFault
-	apiDown    bool
-	violations []string
-	more       int // violations that are not kept
+	mu           sync.Mutex
+	requests     []*Request
+	nonces       map[string]time.Time // when each was last used
+	sequences    map[string]int64     // StreamId → the last one
+	calls        []time.Time          // of the last second
+	refusals     int                  // by the limit
+	fault        APIFault
+	apiDown      bool
+	troubleEnded time.Time // when fault or apiDown last ended
+	violations   []string
+	more         int // violations that are not kept
 
 	lastNode  map[string]*Node // StreamId → the node that was named last
 	grants    map[place]*grant
@@ -170,6 +171,9 @@ func (r *registry) noteSequence(streamID string, sequence int64) {
 func (r *registry) setFault(f APIFault) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.fault != nil && f == nil {
+		r.troubleEnded = r.now()
+	}
 	r.fault = f
 }
 
@@ -182,6 +186,9 @@ func (r *registry) currentFault() APIFault {
 func (r *registry) setAPIDown(down bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.apiDown && !down {
+		r.troubleEnded = r.now()
+	}
 	r.apiDown = down
 }
 

@@ -9,6 +9,10 @@ import (
 // much passes.
 const goodFor = 2 * time.Hour
 
+// troubleEcho is how long after the API's trouble a publisher may act on a call
+// that failed.
+const troubleEcho = 10 * time.Second
+
 // Session is one publish session at a node.
 type Session struct {
 	Number   int // counts all sessions of the Sim from 1
@@ -84,7 +88,7 @@ func (r *registry) claim(streamID, node string) (s Session, refused string) {
 	}
 	// ZEGO wants a dispatch before every push. It can't want one of an API that
 	// is not there.
-	if g.unused == 0 && r.fault == nil && !r.apiDown {
+	if g.unused == 0 && !r.apiInTrouble(now) {
 		r.violateLocked("%s was published to %s again without a new dispatch", streamID, node)
 	}
 	g.unused = max(0, g.unused-1)
@@ -96,6 +100,12 @@ func (r *registry) claim(streamID, node string) (s Session, refused string) {
 	}
 	r.sessions = append(r.sessions, s)
 	return s, ""
+}
+
+// apiInTrouble reports whether the API is, or has been a moment ago, in no state
+// to answer. The caller holds the lock.
+func (r *registry) apiInTrouble(now time.Time) bool {
+	return r.fault != nil || r.apiDown || now.Sub(r.troubleEnded) < troubleEcho
 }
 
 // received counts a message of a session.

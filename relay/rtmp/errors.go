@@ -31,6 +31,9 @@ const (
 	CodePublishBadName = "NetStream.Publish.BadName"
 	CodePlayFailed     = "NetStream.Play.Failed"
 
+	codeUnpublished     = "NetStream.Unpublish.Success"
+	codeUnpublishNotify = "NetStream.Unpublish.Notify"
+
 	// E-RTMP: the peer asks its client to go on elsewhere.
 	codeReconnectRequest = "NetConnection.Connect.ReconnectRequest"
 )

@@ -2,6 +2,7 @@ package rtmp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -145,11 +146,18 @@ func (u *Upstream) Serve() error {
 	}
 }
 
+// IsUnpublished reports whether err is a node's word that the stream is not
+// published any more: its answer to Unpublish, or its own doing.
+func IsUnpublished(err error) bool {
+	var status *StatusError
+	return errors.As(err, &status) && (status.Code == codeUnpublished || status.Code == codeUnpublishNotify)
+}
+
 // isEnd knows the codes by which a server ends a stream without calling it an
 // error.
 func isEnd(code string) bool {
 	switch code {
-	case "NetStream.Unpublish.Success", "NetStream.Unpublish.Notify",
+	case codeUnpublished, codeUnpublishNotify,
 		"NetConnection.Connect.Closed", "NetConnection.Connect.AppShutdown",
 		codeReconnectRequest:
 		return true
