@@ -86,7 +86,8 @@ func (u *uplink) watch(ctx context.Context, end context.CancelCauseFunc) {
 	defer tick.Stop()
 	now := time.Now()
 	kernel, node := standstill{since: now}, standstill{since: now}
-	var slow slowness
+	begun := mark{at: now, in: u.s.counters.bytesIn.Load()}
+	slow := slowness{marks: [2]mark{begun, begun}}
 	for {
 		select {
 		case now := <-tick.C:
@@ -164,7 +165,7 @@ func (w *slowness) look(s *Stream, now time.Time, p rtmp.Progress, dropped uint6
 // advice says what a person can do about a node that is too slow.
 func (from mark) advice(to mark) string {
 	took := to.at.Sub(from.at).Seconds()
-	if from.at.IsZero() || took <= 0 {
+	if took < 1 { // the session has just begun: it was an outage
 		return "look at the node and the uplink: nothing could be sent for longer than the backlog lasts"
 	}
 	rate := func(bytes uint64) string { return fmt.Sprintf("%.1f Mbit/s", float64(bytes)*8/1e6/took) }
