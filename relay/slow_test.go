@@ -22,23 +22,13 @@ func thinLink(t *testing.T, to string, bytesASecond int) (dial rtmp.DialFunc) {
 	}
 	t.Cleanup(func() { ln.Close() })
 	go func() {
-		in, err := ln.Accept()
-		if err != nil {
-			return
-		}
-		_ = in.(*net.TCPConn).SetReadBuffer(64 << 10)
-		out, err := net.Dial("tcp", to)
-		if err != nil {
-			in.Close()
-			return
-		}
-		go func() { _, _ = io.Copy(in, out); in.Close() }()
-		defer out.Close()
 		for {
-			if _, err := io.CopyN(out, in, int64(bytesASecond/100)); err != nil {
+			in, err := ln.Accept()
+			if err != nil {
 				return
 			}
-			<-time.After(10 * time.Millisecond)
+			_ = in.(*net.TCPConn).SetReadBuffer(64 << 10)
+			go carry(in, to, bytesASecond)
 		}
 	}()
 	return func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -47,6 +37,23 @@ func thinLink(t *testing.T, to string, bytesASecond int) (dial rtmp.DialFunc) {
 			_ = nc.(*net.TCPConn).SetWriteBuffer(64 << 10)
 		}
 		return nc, err
+	}
+}
+
+// carry is one connection over a thin link.
+func carry(in net.Conn, to string, bytesASecond int) {
+	out, err := net.Dial("tcp", to)
+	if err != nil {
+		in.Close()
+		return
+	}
+	go func() { _, _ = io.Copy(in, out); in.Close() }()
+	defer out.Close()
+	for {
+		if _, err := io.CopyN(out, in, int64(bytesASecond/100)); err != nil {
+			return
+		}
+		<-time.After(10 * time.Millisecond)
 	}
 }
 
