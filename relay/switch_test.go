@@ -262,7 +262,7 @@ func TestMemoryOfAllStreams(t *testing.T) {
 // gets the figures.
 func TestU6NodeSlowerThanTheStream(t *testing.T) {
 	r := newRig(t, setup{tune: func(o *relay.Options) {
-		o.Backlog, o.StallTimeout, o.DrainTimeout = time.Second, 4*time.Second, patience
+		o.Backlog, o.StallTimeout, o.DrainTimeout = 2*time.Second, 4*time.Second, patience
 	}})
 	r.options.Nodes.Dial = thinLink(t, r.sim.Nodes()[0].Addr(), 100_000)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -273,13 +273,13 @@ func TestU6NodeSlowerThanTheStream(t *testing.T) {
 	r.listen(ln)
 	e := r.publish()
 	e.size = 4000 // at 50 a second twice what the link carries
-	for range 250 {
+	for range 350 {
 		e.frames(1)
 		<-time.After(20 * time.Millisecond)
 	}
 	r.waitLog("media dropped", "the uplink carries ", " the stream needs ")
-	if s := r.status(); s.Sessions != 1 || s.BacklogAge > 2500*time.Millisecond {
-		t.Errorf("got %d sessions and a backlog of %v, want 1 and little over 1s", s.Sessions, s.BacklogAge)
+	if s := r.status(); s.Sessions != 1 || s.BacklogAge > 3500*time.Millisecond {
+		t.Errorf("got %d sessions and a backlog of %v, want 1 and little over 2s", s.Sessions, s.BacklogAge)
 	}
 	e.goodbye()
 	r.waitFor("the newest frames to come", func() bool { return e.audit.Report().Pending == 0 })
