@@ -1,11 +1,15 @@
 package dispatch
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"syscall"
 )
+
+// ErrNotPublic is in the error of a dial to an address that no node may have.
+var ErrNotPublic = errors.New("not public")
 
 // NodePolicy says which addresses a node may have. ZEGO's answer is a claim
 // like any other: without a policy it could point into our own network.
@@ -46,7 +50,7 @@ func (p NodePolicy) Control(_, address string, _ syscall.RawConn) error {
 	given := addr.Is4() || netip.MustParsePrefix("2000::/3").Contains(addr)
 	public := given && addr.IsGlobalUnicast() && !addr.IsPrivate() && !slices.ContainsFunc(reserved(), contains)
 	if !public {
-		return fmt.Errorf("node address %s is not public: allow it with ZEGORELAY_NODE_ALLOW if it is right", addr)
+		return fmt.Errorf("node address %s is %w: allow it with ZEGORELAY_NODE_ALLOW if it is right", addr, ErrNotPublic)
 	}
 	return nil
 }

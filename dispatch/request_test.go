@@ -196,8 +196,10 @@ func TestEndpointsRest(t *testing.T) {
 			t.Error(err)
 		}
 		down["b"] = true
-		if ask() == nil || ask() == nil {
-			t.Error("an answer although both are down")
+		for range 2 {
+			if ask() == nil {
+				t.Error("an answer although both are down")
+			}
 		}
 		down["a"] = false
 		if err := ask(); err != nil {

@@ -16,6 +16,7 @@ import (
 	"zegorelay/cmd/zegorelay/testcard"
 	"zegorelay/config"
 	"zegorelay/dispatch/zegosim"
+	"zegorelay/relay/rtmp"
 )
 
 const (
@@ -138,7 +139,7 @@ func (d *demo) play(ctx context.Context, length time.Duration) error {
 	ended := make(chan struct{})
 	work.Go(func() {
 		defer close(ended)
-		published = testcard.Publish(publishing, d.encoderURL(), d.audit.Sent)
+		published = testcard.Publish(publishing, rtmp.Dialer{}, d.encoderURL(), d.audit.Sent)
 	})
 	d.watch(publishing, ended)
 	<-ended

@@ -30,6 +30,8 @@ const (
 type commands struct {
 	Run         runCommand         `cmd:"" default:"1" help:"Relay encoders to ZEGO (the default)."`
 	Demo        demoCommand        `cmd:"" help:"Show all of it on this machine, without a ZEGO account."`
+	Dispatch    dispatchCommand    `cmd:"" help:"Ask ZEGO once for the nodes of a stream, and print them."`
+	Doctor      doctorCommand      `cmd:"" help:"Look at everything between an encoder and ZEGO; exit 1 if something is wrong."`
 	Config      configCommands     `cmd:"" help:"Check or print the configuration."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Exit 0 if a running zegorelay is ready."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`

@@ -71,6 +71,7 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "use GET", http.StatusMethodNotAllowed)
 		return
 	}
+	w.Header().Set("Date", g.sim.o.Now().UTC().Format(http.TimeFormat))
 	c := &call{g: g, r: r, q: r.URL.Query()}
 	// Noted before it is answered: who has the answer finds the call.
 	c.noted = g.sim.registry.note(requestOf(c.q, g.sim.o.Now()))

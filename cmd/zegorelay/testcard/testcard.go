@@ -29,10 +29,10 @@ const Length = 16 * time.Second
 // writeTimeout is how long the far side may take to read.
 const writeTimeout = 10 * time.Second
 
-// Publish publishes the clip at rawURL, at the pace of its timestamps, until
+// Publish publishes the clip at rawURL, which d reaches, at the pace of its timestamps, until
 // ctx ends; then it says goodbye and returns nil. Before a message is sent, sent
 // is called with it. Its error says why the far side ended the session.
-func Publish(ctx context.Context, rawURL string, sent func(rtmp.Message)) error {
+func Publish(ctx context.Context, d rtmp.Dialer, rawURL string, sent func(rtmp.Message)) error {
 	target, err := rtmp.ParseTarget(rawURL)
 	if err != nil {
 		return err
@@ -41,7 +41,7 @@ func Publish(ctx context.Context, rawURL string, sent func(rtmp.Message)) error 
 	if err != nil {
 		return fmt.Errorf("test card: %w", err)
 	}
-	up, err := rtmp.Dialer{}.Publish(ctx, target)
+	up, err := d.Publish(ctx, target)
 	if err != nil {
 		return fmt.Errorf("test card: %w", err)
 	}
