@@ -72,6 +72,7 @@ type setup struct {
 	linger time.Duration
 	tune   func(*relay.Options)
 
+	second  zegosim.SecondStyle // how nodes refuse a second publisher
 	nodes   int                 // [2]
 	observe func(zegosim.Event) // instead of keeping what nodes got
 }
@@ -80,7 +81,7 @@ func newRig(t *testing.T, s setup) *rig {
 	t.Helper()
 	r := &rig{t: t, audits: make(map[string]*zegosim.Audit), log: &logBuffer{changed: make(chan struct{})}}
 	var err error
-	r.sim, err = zegosim.Start(zegosim.Options{AppID: appID, Secret: secret, Nodes: max(s.nodes, 2), Linger: s.linger,
+	r.sim, err = zegosim.Start(zegosim.Options{AppID: appID, Secret: secret, Nodes: max(s.nodes, 2), Linger: s.linger, Second: s.second,
 		Observe: func(e zegosim.Event) {
 			if e.Kind == zegosim.MessageReceived {
 				r.audit(e.StreamID).Received(e.Session, e.Message)
@@ -295,6 +296,26 @@ func (r *rig) dialFrom(ip, key string) (*rtmp.Upstream, error) {
 	defer cancel()
 	local := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
 	return rtmp.Dialer{Dial: local.DialContext}.Publish(ctx, target)
+}
+
+// elsewhere publishes a stream to ZEGO past the relay.
+func (r *rig) elsewhere(id string) *rtmp.Upstream {
+	r.t.Helper()
+	answer, err := r.options.Dispatch(r.t.Context(), dispatch.Request{StreamID: id, Direction: dispatch.Push})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	target, err := rtmp.ParseTarget(answer.Nodes[0].URL())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	up, err := rtmp.Dialer{}.Publish(r.t.Context(), target)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { up.Close() })
+	go func() { _ = up.Serve() }()
+	return up
 }
 
 // encoder is a made-up encoder: numbered frames at 50 a second, a keyframe

@@ -33,12 +33,19 @@ const (
 type demoCommand struct {
 	For    time.Duration `help:"End by itself after this time; exit 0 only if nothing was lost." placeholder:"45s"`
 	Listen string        `help:"Address for encoders [127.0.0.1:1935, or a free port if that is taken]." placeholder:"ADDR"`
+	Fault  string        `help:"Begin with a fault of the stand-in; ? names them all." placeholder:"NAME"`
 	Log    bool          `help:"Show the relay's own log, too."`
 }
 
 // Run shows the main job on one machine: a stand-in for ZEGO whose nodes die,
 // the relay, and an encoder that must not notice.
 func (c demoCommand) Run(ctx context.Context, t terminal) error {
+	if c.Fault == "?" {
+		for _, s := range zegosim.Scenarios() {
+			fmt.Fprintf(t.out, "%-18s %s\n", s.Name, s.Does)
+		}
+		return nil
+	}
 	audit := zegosim.NewAudit()
 	sim, err := zegosim.Start(zegosim.Options{ //nolint:contextcheck // it lives until Close
 		AppID:   demoAppID,
@@ -50,6 +57,11 @@ func (c demoCommand) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	defer sim.Close()
+	if c.Fault != "" {
+		if err := sim.Plant(c.Fault); err != nil { //nolint:contextcheck // as above
+			return fmt.Errorf("%w: see zegorelay demo --fault '?'", err)
+		}
+	}
 	log := zerolog.Nop()
 	if c.Log {
 		log = newLogger(t.err, &config.Config{LogFormat: "console"})
@@ -59,7 +71,7 @@ func (c demoCommand) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	show := &demo{sim: sim, daemon: d, audit: audit, out: t.out, begun: time.Now()}
-	show.greet()
+	show.greet(c.Fault, sim.URL())
 	if err := show.play(ctx, c.For); err != nil {
 		return err
 	}
@@ -114,7 +126,10 @@ type demo struct {
 // volume is what went in and out of the relay for a stream.
 type volume struct{ in, out uint64 }
 
-func (d *demo) greet() {
+func (d *demo) greet(fault, apiURL string) {
+	if fault != "" {
+		fmt.Fprintf(d.out, "The stand-in begins with the fault %s. To end it:\n  curl -X POST '%s_emu/fault?name=well'\n\n", fault, apiURL)
+	}
 	fmt.Fprintf(d.out, "A stand-in for ZEGO with %d nodes, the relay and a test encoder run in this process.\n"+
 		"Every %v the node in use is killed.\n\n"+
 		"Your own encoder can join in:\n  server      %s\n  stream key  any letters, digits, - and _\n\n",

@@ -21,6 +21,8 @@ import (
 
 var outage = flag.Duration("outage", 15*time.Second, "how long all nodes, or the API, are down")
 
+var many = flag.Int("many", 100, "streams in TestE2EAllNodesDead")
+
 // ffmpeg is killed three times and started again within the grace: the node
 // keeps one session, whose recording decodes across the seams.
 func TestE2EFfmpegRestartsWithinTheGrace(t *testing.T) {
@@ -74,7 +76,8 @@ func TestE2EFfmpegRestartsWithinTheGrace(t *testing.T) {
 // they are given, and without asking more often than they may; then all are
 // back.
 func TestE2EAllNodesDead(t *testing.T) {
-	const streams, memory = 100, 128 << 20
+	const memory = 128 << 20
+	streams := *many
 	sim := startSim(t, &recorder{}, "")
 	p := start(t, sim, "ZEGORELAY_MEMORY="+strconv.Itoa(memory), "ZEGORELAY_MAX_CONNECTIONS=1000")
 	ctx, stop := context.WithCancel(context.Background())
@@ -101,9 +104,10 @@ func TestE2EAllNodesDead(t *testing.T) {
 	back := time.Since(begun)
 
 	requests := sim.Requests()[before:]
-	for i := range requests {
-		if i >= 20 && requests[i].At.Sub(requests[i-20].At) < 1500*time.Millisecond {
-			t.Errorf("20 dispatches within %v, at most 10 a second are allowed", requests[i].At.Sub(requests[i-20].At))
+	for i := 11; i < len(requests); i++ { // one more than the budget, for calls that were late on their way
+		if took := requests[i].At.Sub(requests[i-11].At); took < 950*time.Millisecond {
+			t.Errorf("12 dispatches within %v, at most 10 a second are allowed", took)
+			break
 		}
 	}
 	peak := peakMemory(t, p)

@@ -17,6 +17,7 @@ const (
 	codeBadType      = 30010
 	codeBadClientIP  = 30011
 
+	codeBadHost            = 100000000
 	codeAppIDMalformed     = 100000001
 	codeTimestampMissing   = 100000002
 	codeTimestampMalformed = 100000003
@@ -30,6 +31,16 @@ const (
 	codeVersionMissing     = 100000013
 	codeVersionUnknown     = 100000014
 )
+
+// documented are all return codes on ZEGO's pages for a dispatch and for the
+// gateway before it, sorted, and one that is on none.
+func documented() []int {
+	all := []int{1001, 1002, 1003, 1005, 1006, 1010, 4711, 30002, 30003, 30004, 30005, 30009, 30010, 30011}
+	for code := codeBadHost; code <= 100000017; code++ {
+		all = append(all, code)
+	}
+	return all
+}
 
 // noCode stands in a Request for an answer that had no Code.
 const noCode = -1
@@ -62,6 +73,8 @@ func meaning(code int) string {
 
 func gatewayMeaning(code int) string {
 	switch code {
+	case codeBadHost:
+		return "Host header wrong"
 	case codeAppIDMalformed:
 		return "AppId format wrong"
 	case codeTimestampMissing:

@@ -21,11 +21,15 @@ func (a AnswerCode) serve(c *call, w http.ResponseWriter) { c.answer(w, int(a), 
 // AnswerHTTP answers every call with a status and a body as they are: an error
 // of a proxy, HTML, JSON that breaks off, nothing.
 type AnswerHTTP struct {
-	Status int
-	Body   string
+	Status     int
+	Body       string
+	RetryAfter string // header of the same name, if not empty
 }
 
 func (a AnswerHTTP) serve(_ *call, w http.ResponseWriter) {
+	if a.RetryAfter != "" {
+		w.Header().Set("Retry-After", a.RetryAfter)
+	}
 	w.WriteHeader(a.Status)
 	_, _ = io.WriteString(w, a.Body)
 }
@@ -89,4 +93,15 @@ const (
 	CloseOnStart              // says Publish.Start and closes it in order
 	StopReading               // says Publish.Start and takes no more bytes
 	Blackhole                 // answers not even TCP (on Linux; elsewhere as SilentHandshake)
+)
+
+// SecondStyle is how a node treats the second publisher of a StreamId. ZEGO does
+// not say; other networks do all of these.
+type SecondStyle int
+
+// Styles of refusing a second publisher.
+const (
+	BadName    SecondStyle = iota // answers the publish with NetStream.Publish.BadName
+	ResetLater                    // says Publish.Start, takes what comes for nothing, and resets after a while
+	CloseMute                     // closes without a word
 )

@@ -40,6 +40,8 @@ func (g *gateway) handler() http.Handler {
 		}
 		http.NotFound(w, r)
 	})
+	mux.HandleFunc("GET /_emu/faults", show(Scenarios))
+	mux.HandleFunc("POST /_emu/fault", g.plant)
 	mux.HandleFunc("GET /_emu/streams", show(g.sim.Sessions))
 	mux.HandleFunc("GET /_emu/requests", show(g.sim.Requests))
 	mux.HandleFunc("GET /_emu/violations", show(g.sim.Violations))

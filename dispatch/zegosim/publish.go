@@ -77,6 +77,10 @@ func (n *Node) serve(l *life, nc net.Conn, fault NodeFault) {
 		return
 	}
 	claimed, refused := n.sim.registry.claim(session.Name, n.addr)
+	if refused == alreadyPublished && n.sim.o.Second != BadName {
+		l.refuseSecond(n.sim.o.Second, nc, session)
+		return
+	}
 	if refused != "" {
 		session.Refuse(rtmp.CodePublishBadName, refused)
 		return
@@ -85,6 +89,22 @@ func (n *Node) serve(l *life, nc net.Conn, fault NodeFault) {
 	n.enlist(p)
 	defer n.delist(p)
 	p.run(fault)
+}
+
+// resetAfter is how long a second publisher is kept in the belief that it is on
+// air.
+const resetAfter = 500 * time.Millisecond
+
+// refuseSecond ends a second publisher's session in the ways that don't say why.
+func (l *life) refuseSecond(style SecondStyle, nc net.Conn, session *rtmp.Session) {
+	if style == ResetLater && session.Start() == nil {
+		select {
+		case <-time.After(resetAfter):
+		case <-l.over:
+		}
+		reset(nc)
+	}
+	_ = nc.Close()
 }
 
 // hold keeps a connection, reading nothing, until its node dies or loses

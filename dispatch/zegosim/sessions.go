@@ -13,6 +13,9 @@ const goodFor = 2 * time.Hour
 // that failed.
 const troubleEcho = 10 * time.Second
 
+// alreadyPublished is why a StreamId's second publisher is refused.
+const alreadyPublished = "already being published"
+
 // Session is one publish session at a node.
 type Session struct {
 	Number   int // counts all sessions of the Sim from 1
@@ -84,7 +87,7 @@ func (r *registry) claim(streamID, node string) (s Session, refused string) {
 		r.violateLocked("%s was published to %s more than two hours after the dispatch", streamID, node)
 		return Session{}, "the dispatch is too old"
 	case r.taken[streamID] || now.Before(r.heldUntil[streamID]):
-		return Session{}, "already being published"
+		return Session{}, alreadyPublished
 	}
 	// ZEGO wants a dispatch before every push. It can't want one of an API that
 	// is not there.

@@ -24,6 +24,8 @@ type Options struct {
 	Nodes     int              // media nodes [2]
 	Now       func() time.Time // clock of the API and of the two hours [time.Now]
 	Linger    time.Duration    // how long a StreamId stays taken after an unclean end [0]
+	Hosts     []string         // names that the API is called by; others get 100000000 [all]
+	Second    SecondStyle      // how a StreamId's second publisher is refused [BadName]
 	RecordDir string           // records every session as STREAMID-N.flv [no recording]
 	Observe   func(Event)      // is told of everything, in order for one session; must not block [nobody]
 

@@ -23,6 +23,9 @@ const (
 // verify is every check of a call, in this order. It returns a code and what it
 // means here.
 func (c *call) verify() (code int, why string) {
+	if hosts := c.g.sim.o.Hosts; len(hosts) > 0 && !slices.Contains(hosts, c.r.Host) {
+		return codeBadHost, fmt.Sprintf("Host is %q", c.r.Host)
+	}
 	if code := c.verifyParameters(); code != codeOK {
 		return code, meaning(code)
 	}
