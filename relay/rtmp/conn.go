@@ -48,7 +48,8 @@ type conn struct {
 	pongsOf  time.Time
 
 	peerAcked atomic.Uint64 // what the peer acknowledged, unwrapped
-	ackStep   atomic.Uint64 // the most bytes from one Acknowledgement of its to the next
+	peerAcks  atomic.Uint64 // how often it did
+	ackStep   atomic.Uint64 // the most bytes from one time to the next
 	oddAcks   atomic.Bool   // they don't count all bytes from the first on
 
 	queued atomic.Uint64 // bytes of all that was queued: known while a write hangs
@@ -170,6 +171,7 @@ func (c *conn) noteAck(m Message) {
 	}
 	c.ackStep.Store(max(c.ackStep.Load(), uint64(ahead)))
 	c.peerAcked.Store(last + uint64(ahead))
+	c.peerAcks.Add(1)
 }
 
 // afterRead runs after every read from the connection. At most one

@@ -78,3 +78,22 @@ func TestSplitAggregate(t *testing.T) {
 		}
 	}
 }
+
+// Only a node that has acknowledged some times is expected to go on, and only
+// then is it told late.
+func TestOverdue(t *testing.T) {
+	u := &Upstream{c: newConn(script{}, Limits{})}
+	u.c.queued.Store(10 * windowForNodes)
+	for n, want := range []struct{ heard, overdue bool }{{}, {}, {}, {heard: true, overdue: true}} {
+		if p := u.Progress(); (p.Heard > 0) != want.heard || p.Overdue != want.overdue {
+			t.Errorf("after %d acknowledgements: %+v", n, p)
+		}
+		ack := uint32(n+1) * windowForNodes
+		u.c.noteAck(Message{Payload: binary.BigEndian.AppendUint32(nil, ack)})
+	}
+	// Now 4 windows of 10 are acknowledged, at most one at a time: 3 may be on the way.
+	u.c.queued.Store(7 * windowForNodes)
+	if u.Progress().Overdue {
+		t.Error("overdue although no more than three steps are out")
+	}
+}

@@ -1,9 +1,13 @@
 package rtmp
 
+// acksToBelieve is how often a node has to acknowledge to be one that does. Some
+// do once, at the start, and never again.
+const acksToBelieve = 3
+
 // Progress is what is known of the outgoing half of a connection at a moment.
 type Progress struct {
 	// By Acknowledgement (§5.4.3): the node's own word.
-	Heard   uint64 // bytes it has acknowledged; 0 if it doesn't, or in its own way
+	Heard   uint64 // bytes it has acknowledged; 0 if it doesn't, hardly ever, or in its own way
 	Overdue bool   // it should have acknowledged more by now
 
 	// By the kernel, where Known.
@@ -17,7 +21,7 @@ type Progress struct {
 // call.
 func (u *Upstream) Progress() Progress {
 	p := progressOf(u.c.nc)
-	if u.c.oddAcks.Load() {
+	if u.c.oddAcks.Load() || u.c.peerAcks.Load() < acksToBelieve {
 		return p
 	}
 	p.Heard = u.c.peerAcked.Load()
