@@ -55,6 +55,29 @@ func level(line string) string {
 	return word
 }
 
+// While the API fails, a stream's calls keep their distance.
+func TestA1CallsOfOneStream(t *testing.T) {
+	for _, fault := range []string{"http-500", "code-1001", "api-drops"} {
+		r := newRig(t, setup{tune: func(o *relay.Options) { o.RetryMin, o.RetryMax = time.Millisecond, time.Millisecond }})
+		if err := r.sim.Plant(fault); err != nil {
+			t.Fatal(err)
+		}
+		e := r.publish()
+		e.frames(60)
+		<-time.After(1500 * time.Millisecond)
+		requests := r.sim.Requests()
+		for i := 1; i < len(requests); i++ {
+			if gap := requests[i].At.Sub(requests[i-1].At); gap < 245*time.Millisecond {
+				t.Errorf("%s: two calls within %v", fault, gap)
+			}
+		}
+		if len(requests) < 3 {
+			t.Errorf("%s: only %d calls", fault, len(requests))
+		}
+		r.stop()
+	}
+}
+
 // Whatever the API and the nodes do, nothing of a secret is in the log or in what
 // an encoder is told.
 func TestNoSecretInTheLog(t *testing.T) {

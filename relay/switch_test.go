@@ -23,22 +23,32 @@ func silentListener(t *testing.T) string {
 	return ln.Addr().String()
 }
 
-// The next node of an answer doesn't wait for one that hangs, and only one of
-// them is published to.
+// The next node of an answer doesn't wait for one that hangs, be it mute or
+// behind a blackhole, and only one of them is published to.
 func TestFirstNodeHangs(t *testing.T) {
-	r := newRig(t, setup{tune: func(o *relay.Options) { o.ConnectTimeout = patience }})
-	r.sim.SetAPIFault(zegosim.DeadNodeFirst{Addr: silentListener(t)})
-	begun := time.Now()
-	e := r.publish()
-	e.frames(60)
-	r.waitFor("publishing", func() bool { return r.status().State == relay.Publishing })
-	if took := time.Since(begun); took > 1500*time.Millisecond {
-		t.Errorf("publishing after %v", took)
-	}
-	e.goodbye()
-	r.checkAll()
-	if n, m := len(r.sim.Requests()), len(r.sim.Sessions()); n != 1 || m != 1 {
-		t.Errorf("%d dispatches and %d sessions, want 1 of each", n, m)
+	for what, first := range map[string]func(r *rig) string{
+		"mute": func(*rig) string { return silentListener(t) },
+		"blackholed": func(r *rig) string {
+			r.sim.Nodes()[1].SetFault(zegosim.Blackhole)
+			return r.sim.Nodes()[1].Addr()
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			r := newRig(t, setup{tune: func(o *relay.Options) { o.ConnectTimeout = patience }})
+			r.sim.SetAPIFault(zegosim.DeadNodeFirst{Addr: first(r)})
+			begun := time.Now()
+			e := r.publish()
+			e.frames(60)
+			r.waitFor("publishing", func() bool { return r.status().State == relay.Publishing })
+			if took := time.Since(begun); took > 1500*time.Millisecond {
+				t.Errorf("publishing after %v", took)
+			}
+			e.goodbye()
+			r.checkAll()
+			if n, m := len(r.sim.Requests()), len(r.sim.Sessions()); n != 1 || m != 1 {
+				t.Errorf("%d dispatches and %d sessions, want 1 of each", n, m)
+			}
+		})
 	}
 }
 
