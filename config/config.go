@@ -85,7 +85,7 @@ type raw struct {
 	PublisherTimeout string `split_words:"true" default:"15s" desc:"silence after which an encoder is given up"`
 	Backlog          string `default:"10s" desc:"age up to which undelivered media is kept"`
 	BacklogBytes     string `split_words:"true" default:"64MiB" desc:"bytes of it, for one stream"`
-	Memory           string `default:"1GiB" desc:"bytes of the whole process: three quarters are for undelivered media"`
+	Memory           string `default:"1GiB" desc:"bytes of the whole process: five eighths are for undelivered media"`
 	ConnectTimeout   string `split_words:"true" default:"5s" desc:"node: from dial to Publish.Start"`
 	StallTimeout     string `split_words:"true" default:"5s" desc:"node: no progress with data under way"`
 	RetryMin         string `split_words:"true" default:"200ms" desc:"longest first wait for another node"`

@@ -51,7 +51,7 @@ func (runCommand) Run(ctx context.Context, t terminal) error {
 }
 
 // limitMemory has the garbage collector keep the process under most bytes: the
-// backlogs take up to three quarters of them, and what they let go of is to be
+// backlogs take up to five eighths of them, and what they let go of is to be
 // used again before the rest is full. Who sets GOMEMLIMIT knows better.
 func limitMemory(most int64) {
 	if os.Getenv("GOMEMLIMIT") == "" {
@@ -88,7 +88,7 @@ func newDaemon(cfg *config.Config, log zerolog.Logger) (*daemon, error) {
 		RetryMax:         cfg.RetryMax,
 		Backlog:          cfg.Backlog,
 		BacklogBytes:     int(min(cfg.BacklogBytes, math.MaxInt)),
-		MemoryBytes:      cfg.Memory / 4 * 3,
+		MemoryBytes:      cfg.Memory / 8 * 5,
 		MaxStreams:       cfg.MaxStreams,
 		MaxConnections:   cfg.MaxConnections,
 	})
