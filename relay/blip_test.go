@@ -89,6 +89,7 @@ func TestEncoderComesBackOtherwise(t *testing.T) {
 		sessions int
 	}{
 		"other parameters": {rtmp.Message{Type: rtmp.TypeVideo, Payload: []byte("\x17\x00\x00\x00\x00\x01\x64")}, 1},
+		"more to tell":     {rtmp.Message{Type: rtmp.TypeVideo, Payload: []byte("\xd4hvc1colorInfo")}, 1},
 		"another codec":    {rtmp.Message{Type: rtmp.TypeVideo, Payload: []byte("\x90hvc1\x01\x02")}, 2},
 		"one track more":   {rtmp.Message{Type: rtmp.TypeAudio, Payload: []byte("\x95\x00Opus\x01OpusHead")}, 2},
 	} {

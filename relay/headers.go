@@ -61,7 +61,7 @@ func compareHeaders(a, b entry) int {
 // the same codec: then one session can carry both.
 func (h headers) sameTracks(other headers) bool {
 	track := func(e entry) track { return track{e.Type, e.info.Slot, e.Codec()} }
-	return slices.EqualFunc(h.sequenceHeaders(), other.sequenceHeaders(), func(a, b entry) bool {
+	return slices.EqualFunc(h.tracks(), other.tracks(), func(a, b entry) bool {
 		return track(a) == track(b)
 	})
 }
@@ -73,6 +73,6 @@ type track struct {
 	codec uint32
 }
 
-func (h headers) sequenceHeaders() headers {
-	return slices.DeleteFunc(slices.Clone(h), func(e entry) bool { return e.info.Kind != rtmp.SequenceHeader })
+func (h headers) tracks() headers {
+	return slices.DeleteFunc(slices.Clone(h), func(e entry) bool { return !e.info.BeginsTrack() })
 }

@@ -130,13 +130,20 @@ func newRig(t *testing.T, s setup) *rig {
 		s.tune(&o)
 	}
 	r.options = o
+	r.listenAnew()
+	return r
+}
+
+// listenAnew starts a server with the options as they are now, on a port of its
+// own.
+func (r *rig) listenAnew() {
+	r.t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
 	r.addr = ln.Addr().String()
 	r.listen(ln)
-	return r
 }
 
 // listen starts a server on ln; it is the one that the rig looks at from then

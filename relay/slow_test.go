@@ -64,12 +64,7 @@ func TestSlowNodeIsNotALostNode(t *testing.T) {
 		o.StallTimeout, o.DrainTimeout = 1200*time.Millisecond, 10*time.Second
 	}})
 	r.options.Nodes.Dial = thinLink(t, r.sim.Nodes()[0].Addr(), 500_000)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.addr = ln.Addr().String()
-	r.listen(ln)
+	r.listenAnew()
 
 	e := r.publish()
 	e.frames(1)

@@ -71,12 +71,7 @@ func TestWinnerOfTheRaceRefuses(t *testing.T) {
 			return nil, ctx.Err()
 		}
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.addr = ln.Addr().String()
-	r.listen(ln)
+	r.listenAnew()
 	r.sim.SetAPIFault(zegosim.Reshape(func(urls []string) any {
 		own := hostOf(urls[0])
 		return []string{strings.Replace(urls[0], own, bad.Addr(), 1), strings.Replace(urls[0], own, good.Addr(), 1)}
@@ -275,12 +270,7 @@ func TestU6NodeSlowerThanTheStream(t *testing.T) {
 		o.Backlog, o.StallTimeout, o.DrainTimeout = 2*time.Second, 4*time.Second, patience
 	}})
 	r.options.Nodes.Dial = thinLink(t, r.sim.Nodes()[0].Addr(), 100_000)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.addr = ln.Addr().String()
-	r.listen(ln)
+	r.listenAnew()
 	e := r.publish()
 	e.size = 4000 // at 50 a second twice what the link carries
 	for range 350 {

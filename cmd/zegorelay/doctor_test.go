@@ -50,7 +50,7 @@ func newPatient(t *testing.T, ahead time.Duration) *patient {
 	p.set("SERVER_SECRET", doctorSecret)
 	p.set("API_URL", sim.URL())
 	p.set("NODE_ALLOW", "127.0.0.0/8")
-	p.set("RTMP_LISTEN", freePort(t))
+	p.set("RTMP_LISTEN", freeAddr(t))
 	p.set("HTTP_LISTEN", "off")
 	p.set("DISPATCH_TIMEOUT", "500ms")
 	p.set("CONNECT_TIMEOUT", "500ms")
@@ -59,7 +59,8 @@ func newPatient(t *testing.T, ahead time.Duration) *patient {
 
 func (p *patient) set(variable, value string) { p.t.Setenv("ZEGORELAY_"+variable, value) }
 
-func freePort(t *testing.T) string {
+// freeAddr is a loopback address that nobody listens on.
+func freeAddr(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -209,7 +210,7 @@ func portTaken(p *patient) {
 }
 
 func noCertificate(p *patient) {
-	p.set("RTMPS_LISTEN", freePort(p.t))
+	p.set("RTMPS_LISTEN", freeAddr(p.t))
 	p.set("TLS_CERT", filepath.Join(p.t.TempDir(), "cert.pem"))
 	p.set("TLS_KEY", filepath.Join(p.t.TempDir(), "key.pem"))
 }

@@ -96,17 +96,6 @@ func (b *lockedBuffer) String() string {
 	return b.text.String()
 }
 
-// freeAddr is a loopback address that nobody listens on.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 // command is zegorelay with an environment of nothing but env.
 func command(t *testing.T, env []string, args ...string) *exec.Cmd {
 	t.Helper()

@@ -23,6 +23,14 @@ type Info struct {
 	Slot uint16
 }
 
+// BeginsTrack reports whether the message is a SequenceHeader without which its
+// track can't be read, and not one that says more about it, such as HDR
+// metadata or a channel layout.
+func (i Info) BeginsTrack() bool {
+	packet := byte(i.Slot)
+	return i.Kind == SequenceHeader && (packet == exSequenceStart || packet == exMPEG2TSStart)
+}
+
 // Packet types of Enhanced RTMP video and audio.
 const (
 	exSequenceStart = 0
