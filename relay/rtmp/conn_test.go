@@ -84,8 +84,8 @@ func TestSplitAggregate(t *testing.T) {
 func TestOverdue(t *testing.T) {
 	u := &Upstream{c: newConn(script{}, Limits{})}
 	u.c.queued.Store(10 * windowForNodes)
-	for n, want := range []struct{ heard, overdue bool }{{}, {}, {}, {heard: true, overdue: true}} {
-		if p := u.Progress(); (p.Heard > 0) != want.heard || p.Overdue != want.overdue {
+	for n, overdue := range []bool{false, false, false, true} {
+		if p := u.Progress(); p.Heard != uint64(n)*windowForNodes || p.Overdue != overdue {
 			t.Errorf("after %d acknowledgements: %+v", n, p)
 		}
 		ack := uint32(n+1) * windowForNodes
@@ -95,5 +95,24 @@ func TestOverdue(t *testing.T) {
 	u.c.queued.Store(7 * windowForNodes)
 	if u.Progress().Overdue {
 		t.Error("overdue although no more than three steps are out")
+	}
+}
+
+// The kernel's word counts only for a node that never gives its own.
+func TestDelivered(t *testing.T) {
+	const acked = 1 << 20
+	for what, tc := range map[string]struct {
+		p    Progress
+		want uint64
+	}{
+		"acknowledged":               {Progress{Heard: 50_000, Known: true, Mapped: true, Acked: acked}, 50_000 - handshakeBytes},
+		"nothing yet":                {Progress{Known: true, Mapped: true, Acked: acked}, 0},
+		"never":                      {Progress{Silent: true, Known: true, Mapped: true, Acked: acked}, acked - handshakeBytes - 2*windowForNodes},
+		"never, through TLS":         {Progress{Silent: true, Known: true, Acked: acked}, 0},
+		"never, and no kernel tells": {Progress{Silent: true}, 0},
+	} {
+		if got := tc.p.Delivered(); got != tc.want {
+			t.Errorf("%s: got %d, want %d", what, got, tc.want)
+		}
 	}
 }

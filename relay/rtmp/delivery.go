@@ -1,14 +1,25 @@
 package rtmp
 
-// acksToBelieve is how often a node has to acknowledge to be one that does. Some
-// do once, at the start, and never again.
-const acksToBelieve = 3
+import "time"
+
+const (
+	// acksToExpect is how often a node has to have acknowledged to be expected to
+	// go on. Some do once, at the start, and never again.
+	acksToExpect = 3
+
+	// A node that has not acknowledged when its TCP has this much, this long after
+	// the session began, never will. Before that it may just not have come to it:
+	// a kernel takes megabytes for a process that is busy.
+	silentBytes = 16 * windowForNodes
+	silentAfter = 5 * time.Second
+)
 
 // Progress is what is known of the outgoing half of a connection at a moment.
 type Progress struct {
 	// By Acknowledgement (§5.4.3): the node's own word.
-	Heard   uint64 // bytes it has acknowledged; 0 if it doesn't, hardly ever, or in its own way
+	Heard   uint64 // bytes it has acknowledged; 0 if it has not, or in its own way
 	Overdue bool   // it should have acknowledged more by now
+	Silent  bool   // it acknowledges never, or in its own way
 
 	// By the kernel, where Known.
 	Known   bool
@@ -21,12 +32,14 @@ type Progress struct {
 // call.
 func (u *Upstream) Progress() Progress {
 	p := progressOf(u.c.nc)
-	if u.c.oddAcks.Load() || u.c.peerAcks.Load() < acksToBelieve {
+	if u.c.oddAcks.Load() {
+		p.Silent = true
 		return p
 	}
 	p.Heard = u.c.peerAcked.Load()
+	p.Silent = p.Heard == 0 && p.Acked >= silentBytes && time.Since(u.begun) >= silentAfter
 	// Twice its usual step may be on the way or in its buffers.
-	p.Overdue = p.Heard > 0 && u.c.queued.Load() > p.Heard+2*u.c.ackStep.Load()+windowForNodes
+	p.Overdue = u.c.peerAcks.Load() >= acksToExpect && u.c.queued.Load() > p.Heard+2*u.c.ackStep.Load()+windowForNodes
 	return p
 }
 
@@ -35,10 +48,10 @@ func (u *Upstream) Progress() Progress {
 // too high for a node that lives by the protocol.
 //
 // A node that acknowledges is believed. One that never does, or counts in its
-// own way, is judged by what its TCP has acknowledged, less two windows: it may
-// simply not have reached the first, and a kernel's word is not the node's.
+// own way, is judged by what its TCP has acknowledged, less two windows, because a
+// kernel's word is not the node's.
 func (p Progress) Delivered() uint64 {
-	if p.Heard == 0 && p.Known && p.Mapped {
+	if p.Silent && p.Known && p.Mapped {
 		return less(p.Acked, handshakeBytes+2*windowForNodes)
 	}
 	return less(p.Heard, handshakeBytes) // some servers count the handshake, some don't

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/yutopp/go-rtmp/message"
 )
@@ -48,7 +49,7 @@ func (d Dialer) Connect(ctx context.Context, t Target) (*Upstream, error) {
 	if t.Secure {
 		nc = tls.Client(nc, d.tlsConfig(t.Host))
 	}
-	u := &Upstream{c: newConn(nc, d.Limits), name: t.Name}
+	u := &Upstream{c: newConn(nc, d.Limits), begun: time.Now(), name: t.Name}
 	defer u.c.closeWith(ctx)()
 
 	err = dialHandshake(u.c.in, nc)

@@ -31,6 +31,7 @@ const (
 // goroutine calls Serve, another Queue, Flush and Unpublish.
 type Upstream struct {
 	c        *conn
+	begun    time.Time // when it was dialled
 	name     string
 	streamID uint32
 }
