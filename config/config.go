@@ -35,6 +35,7 @@ type Config struct {
 	TLSKey      string // file, PEM
 	HTTPListen  string // host:port of this machine; empty: off
 	App         string // RTMP application
+	PullApp     string // RTMP application for playing
 	StreamID    string // template with {app} and {key}
 
 	Conflict         string        // auto, takeover or reject
@@ -47,6 +48,9 @@ type Config struct {
 	StallTimeout     time.Duration // no progress with data under way
 	RetryMin         time.Duration // longest first wait; at most RetryMax
 	RetryMax         time.Duration // longest wait
+	PlayAllow        []netip.Prefix
+	PullIdle         time.Duration // how long a pulled stream outlasts its players
+	PullWait         time.Duration // how long players are held without media
 	MaxStreams       int           // at a time
 	MaxConnections   int           // at a time
 	ShutdownTimeout  time.Duration // to deliver the rest
@@ -79,6 +83,7 @@ type raw struct {
 	TLSKey           string `split_words:"true" desc:"file with the certificate's key (PEM)"`
 	HTTPListen       string `split_words:"true" default:"127.0.0.1:8935" desc:"loopback address for health checks, or off"`
 	App              string `default:"live" desc:"RTMP application that encoders publish to"`
+	PullApp          string `split_words:"true" default:"pull" desc:"RTMP application by which players play a StreamId from ZEGO"`
 	StreamID         string `split_words:"true" default:"{key}" desc:"StreamId of a stream key: a template with {app} and {key}"`
 	Conflict         string `default:"auto" desc:"second publisher of a stream: auto (from the same address, or if the first is silent for 3 s, takes over; else refused), takeover or reject"`
 	Grace            string `default:"10s" desc:"how long an encoder lost without goodbye keeps its node; 0s: not at all"`
@@ -90,8 +95,11 @@ type raw struct {
 	StallTimeout     string `split_words:"true" default:"5s" desc:"node: no progress with data under way"`
 	RetryMin         string `split_words:"true" default:"200ms" desc:"longest first wait for another node"`
 	RetryMax         string `split_words:"true" default:"15s" desc:"longest wait for another node"`
-	MaxStreams       string `split_words:"true" default:"1000" desc:"streams at a time"`
-	MaxConnections   string `split_words:"true" default:"4000" desc:"encoder connections at a time"`
+	PlayAllow        string `split_words:"true" default:"loopback,private" desc:"addresses that may play, comma list of CIDRs and of the words loopback, private and any"`
+	PullIdle         string `split_words:"true" default:"10s" desc:"how long a pulled stream goes on after its last player; 0s: not at all"`
+	PullWait         string `split_words:"true" default:"10s" desc:"how long players are held while there is nothing to play"`
+	MaxStreams       string `split_words:"true" default:"1000" desc:"streams at a time, pulled ones included"`
+	MaxConnections   string `split_words:"true" default:"4000" desc:"connections of encoders and players at a time"`
 	ShutdownTimeout  string `split_words:"true" default:"10s" desc:"time to deliver the rest after an encoder's end or SIGTERM"`
 	LogLevel         string `split_words:"true" default:"info" desc:"trace, debug, info, warn or error"`
 	LogFormat        string `split_words:"true" default:"auto" desc:"console, json, or auto: console on a terminal"`
@@ -114,6 +122,7 @@ func (c *Config) read(p *parser) {
 	c.RTMPSListen, c.TLSCert, c.TLSKey = p.tls(r.RTMPSListen, r.TLSCert, r.TLSKey)
 	c.HTTPListen = p.loopback("HTTP_LISTEN", r.HTTPListen)
 	c.App = p.app("APP", r.App)
+	c.PullApp = p.app("PULL_APP", r.PullApp)
 	c.StreamID = p.template("STREAM_ID", r.StreamID)
 	c.Conflict = p.oneOf("CONFLICT", r.Conflict, "auto", "takeover", "reject")
 	c.Grace = p.duration("GRACE", r.Grace, 0, time.Hour)
@@ -125,11 +134,17 @@ func (c *Config) read(p *parser) {
 	c.StallTimeout = p.duration("STALL_TIMEOUT", r.StallTimeout, 500*time.Millisecond, time.Minute)
 	c.RetryMin = p.duration("RETRY_MIN", r.RetryMin, time.Millisecond, time.Minute)
 	c.RetryMax = p.duration("RETRY_MAX", r.RetryMax, time.Millisecond, time.Hour)
+	c.PlayAllow = p.networks("PLAY_ALLOW", r.PlayAllow)
+	c.PullIdle = p.duration("PULL_IDLE", r.PullIdle, 0, time.Hour)
+	c.PullWait = p.duration("PULL_WAIT", r.PullWait, time.Second, time.Hour)
 	c.MaxStreams = int(p.integer("MAX_STREAMS", r.MaxStreams, 1, 1_000_000))
 	c.MaxConnections = int(p.integer("MAX_CONNECTIONS", r.MaxConnections, 1, 1_000_000))
 	c.ShutdownTimeout = p.duration("SHUTDOWN_TIMEOUT", r.ShutdownTimeout, 100*time.Millisecond, 10*time.Minute)
 	c.LogLevel = p.level("LOG_LEVEL", r.LogLevel)
 	c.LogFormat = p.oneOf("LOG_FORMAT", r.LogFormat, "auto", "console", "json")
+	if c.App == c.PullApp && c.App != "" {
+		p.problem("PULL_APP", fmt.Sprintf("is %s, as is APP", c.PullApp), "give them two names")
+	}
 	if c.RetryMax > 0 && c.RetryMin > c.RetryMax { // 0: its own problem is said
 		p.problem("RETRY_MIN", fmt.Sprintf("is %v, longer than RETRY_MAX, %v", c.RetryMin, c.RetryMax), "make it shorter")
 	}

@@ -105,6 +105,8 @@ func TestProblems(t *testing.T) {
 		`ZEGORELAY_DISPATCH_RATE is "NaN"`:                                                                                     {"DISPATCH_RATE", "NaN"},
 		`ZEGORELAY_DISPATCH_TIMEOUT is "5", not a duration: write it like`:                                                     {"DISPATCH_TIMEOUT", "5"},
 		"ZEGORELAY_DISPATCH_TIMEOUT is 1h0m0s: use 100ms to 1m0s":                                                              {"DISPATCH_TIMEOUT", "1h"},
+		`ZEGORELAY_PLAY_ALLOW has "everybody", not a network`:                                                                  {"PLAY_ALLOW", "loopback,everybody"},
+		`ZEGORELAY_PULL_APP is live, as is APP`:                                                                                {"PULL_APP", "live"},
 		`ZEGORELAY_NODE_ALLOW has "10.0.0.0/33", not a network`:                                                                {"NODE_ALLOW", "127.0.0.1, 10.0.0.0/33"},
 		`ZEGORELAY_RTMP_LISTEN is "1935", not an address`:                                                                      {"RTMP_LISTEN", "1935"},
 		`ZEGORELAY_RTMP_LISTEN is ":99999", not an address`:                                                                    {"RTMP_LISTEN", ":99999"},

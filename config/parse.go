@@ -177,6 +177,24 @@ func (p *parser) prefixes(name, text string) []netip.Prefix {
 	return all
 }
 
+// networks is prefixes with words for those that everybody has.
+func (p *parser) networks(name, text string) []netip.Prefix {
+	var items []string
+	for _, item := range list(text) {
+		switch item {
+		case "loopback":
+			items = append(items, "127.0.0.0/8", "::1/128")
+		case "private": // RFC 1918, RFC 4193, and addresses of one link
+			items = append(items, "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
+		case "any":
+			items = append(items, "0.0.0.0/0", "::/0")
+		default:
+			items = append(items, item)
+		}
+	}
+	return p.prefixes(name, strings.Join(items, ","))
+}
+
 func (p *parser) address(name, text string) string {
 	host, port, err := net.SplitHostPort(text)
 	if err != nil || !isPort(port) || strings.ContainsAny(host, " \t\r\n/") {

@@ -15,19 +15,19 @@ const raceEvery = 500 * time.Millisecond
 
 var errSlowNode = errors.New("it didn't take the stream in time")
 
-// contact is an attempt at one node: a session that does not publish yet, or
+// contact is an attempt at one node: a session that claims nothing yet, or
 // why there is none.
 type contact struct {
 	asked    dispatch.Node // ZEGO's word
 	node     dispatch.Node // the same, or where that one sent us
 	target   rtmp.Target
 	upstream *rtmp.Upstream
-	deadline time.Time // for Publish.Start
+	deadline time.Time // for Publish.Start or Play.Start
 	err      error
 }
 
 // connect brings the stream to one of the nodes of an answer. The contact
-// returned is the one that publishes, or the last that failed, with all errors.
+// returned is the one that has it, or the last that failed, with all errors.
 func (s *Stream) connect(ctx context.Context, nodes []dispatch.Node) contact {
 	r := &race{s: s, waiting: nodes}
 	last := contact{err: errors.New("the answer names no node")}
@@ -35,7 +35,7 @@ func (s *Stream) connect(ctx context.Context, nodes []dispatch.Node) contact {
 	for ctx.Err() == nil && r.hasRunners() {
 		c, failed := r.next(ctx)
 		if c.err == nil {
-			if c.err = s.publish(ctx, c); c.err == nil {
+			if c.err = s.claim(ctx, c); c.err == nil {
 				return c
 			}
 			failed = append(failed, c)
@@ -51,15 +51,15 @@ func (s *Stream) connect(ctx context.Context, nodes []dispatch.Node) contact {
 	return last
 }
 
-// publish claims the stream at a node that has won a race.
-func (s *Stream) publish(ctx context.Context, c contact) error {
+// claim takes the stream up at a node that has won a race.
+func (s *Stream) claim(ctx context.Context, c contact) error {
 	ctx, cancel := context.WithDeadlineCause(ctx, c.deadline, errSlowNode)
 	defer cancel()
-	return c.upstream.Publish(ctx)
+	return s.errand.claim(ctx, c.upstream)
 }
 
 // race tries the nodes of an answer in order, the next one while the last still
-// hangs. The first to answer connect wins; nobody else ever publishes.
+// hangs. The first to answer connect wins; nobody else ever publishes or plays.
 type race struct {
 	s       *Stream
 	waiting []dispatch.Node // not tried, or called off when another won

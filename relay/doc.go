@@ -5,15 +5,25 @@
 // # One stream, downhill
 //
 //	Server.Run       accepts connections                                (server.go)
-//	Server.handle    one encoder, from its handshake to its end         (encoder.go)
+//	Server.publish   one encoder, from its handshake to its end         (encoder.go)
 //	Server.admit     may it publish, and as which stream?               (admit.go)
-//	Stream.sit       it has the stream until it leaves                  (seat.go)
+//	push.sit         it has the stream until it leaves                  (seat.go)
 //	seam.take        its messages, on the stream's clock …              (seam.go)
 //	backlog.append   … go into the backlog                              (backlog.go)
 //	Stream.run       dispatching → connecting → publishing → waiting …  (stream.go)
 //	Stream.connect   the first of the nodes to answer has it            (connect.go)
 //	uplink.run       backlog → node                                     (uplink.go)
 //	uplink.watch     what the node has received, and whether it lives   (watch.go)
+//
+// Stream.run doesn't know which way the media flows: what it needs nodes for is
+// its errand. The errand of what encoders publish here is a push (push.go). That of
+// what players play here from ZEGO is a pull (pull.go):
+//
+//	Server.play      one player, of a pull or of a push                 (player.go)
+//	pull.join        its stream needs a node from now on                (pull.go)
+//	Stream.run       dispatching → connecting → playing → waiting …     (stream.go)
+//	pull.carry       node → seam → backlog                              (pull.go)
+//	player.feed      backlog → player                                   (player.go)
 //
 // The encoder's session and the node's session are two lives, joined by the
 // backlog: either may die many times while the other goes on. What an upstream

@@ -25,21 +25,36 @@ func (s *Server) handle(ctx, life context.Context, nc net.Conn, visit *visit) {
 	session, err := rtmp.Accept(ctx, nc, s.o.Limits, rtmp.Timeouts{Read: s.o.PublisherTimeout, Write: writeTimeout})
 	if err != nil {
 		// Port scanners and health checks come here: not a word above debug.
-		s.o.Log.Debug().Stringer(logRemote, nc.RemoteAddr()).Err(err).Msg("connection ended before it published")
+		s.o.Log.Debug().Stringer(logRemote, nc.RemoteAddr()).Err(err).Msg("connection ended before it published or played")
 		return
 	}
-	stream, p, err := s.admit(ctx, life, session)
+	if session.Action == rtmp.Play {
+		s.play(ctx, life, session, visit)
+	} else {
+		s.publish(ctx, life, session, visit)
+	}
+}
+
+// refuse tells a client why not, unless err is only that its time was over.
+func (s *Server) refuse(session *rtmp.Session, err error) {
 	var refused *refusal
-	switch {
-	case errors.As(err, &refused):
-		s.o.Log.Warn().Stringer(logRemote, nc.RemoteAddr()).Str(logClient, cut(session.Client, maxReason)).
-			Str(logReason, refused.reason).Msg("publish refused")
-		session.Refuse(refused.code, cut(refused.reason, maxReason))
-		return
-	case err != nil:
+	if !errors.As(err, &refused) {
 		return
 	}
-	visit.publishes()
+	what := map[rtmp.Action]string{rtmp.Publish: "publish refused", rtmp.Play: "play refused"}[session.Action]
+	s.o.Log.Warn().Stringer(logRemote, session.RemoteAddr()).Str(logClient, cut(session.Client, maxReason)).
+		Str(logReason, refused.reason).Msg(what)
+	session.Refuse(refused.code, cut(refused.reason, maxReason))
+}
+
+// publish serves an encoder to the end of its connection.
+func (s *Server) publish(ctx, life context.Context, session *rtmp.Session, visit *visit) {
+	stream, p, err := s.admit(ctx, life, session)
+	if err != nil {
+		s.refuse(session, err)
+		return
+	}
+	visit.stays()
 	defer context.AfterFunc(ctx, func() { _ = session.Close() })()
 	reason := s.ingest(ctx, stream, p)
 	if p.displaced.Load() {
@@ -59,7 +74,7 @@ func (s *Server) handle(ctx, life context.Context, nc net.Conn, visit *visit) {
 
 // ingest reads an encoder's messages into its stream. It returns why the
 // encoder is gone.
-func (s *Server) ingest(ctx context.Context, stream *Stream, p *publisher) error {
+func (s *Server) ingest(ctx context.Context, stream *push, p *publisher) error {
 	if err := p.session.Start(); err != nil {
 		return err
 	}

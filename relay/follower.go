@@ -13,6 +13,17 @@ var errOtherTracks = errors.New("the encoder is back with other tracks")
 // io.EOF, which a lost node's error may wrap.
 var errDrained = errors.New("the backlog is drained")
 
+// role is what a follower reads for.
+type role int
+
+const (
+	// carrier is the session with a node: nobody is owed any more what it leaves
+	// out, and it carries one epoch only.
+	carrier role = iota
+	// viewer is a player: it leaves no trace.
+	viewer
+)
+
 // follower reads a backlog from a starting point on. What it reads makes a
 // complete session: headers first, then from a keyframe on without a gap. One
 // that is so slow that what it comes to next is gone goes on at the newest
@@ -21,6 +32,7 @@ var errDrained = errors.New("the backlog is drained")
 // A follower is for one goroutine.
 type follower struct {
 	b     *backlog
+	role  role
 	from  uint64  // sequence number of the first message of the last read
 	next  uint64  // … and of the next message
 	lost  bool    // next is not where the last read ended: a start is needed
@@ -39,6 +51,17 @@ func (b *backlog) follow() *follower {
 	defer b.mu.Unlock()
 	f := &follower{b: b, next: b.received, lost: true, woken: make(chan struct{}, 1)}
 	if start, ok := b.startAtOrBefore(b.received); ok {
+		f.next = start
+	}
+	return f
+}
+
+// view returns a follower that begins with the newest GOP.
+func (b *backlog) view() *follower {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f := &follower{b: b, role: viewer, next: b.end(), lost: true, woken: make(chan struct{}, 1)}
+	if start, ok := b.startAtOrBefore(b.end()); ok {
 		f.next = start
 	}
 	return f
@@ -90,8 +113,11 @@ func (f *follower) take(dst []entry, maxBytes int) (got []entry, asleep bool, er
 	switch {
 	case len(dst) > 0:
 		return dst, false, nil
-	case others:
+	case others && f.role == carrier:
 		return dst, false, errOtherTracks
+	case others:
+		f.begun, f.given, f.lost = false, nil, true // the new epoch's headers come first
+		return f.recover(dst), false, nil
 	case b.closed:
 		return dst, false, errDrained
 	}
@@ -121,7 +147,9 @@ func (f *follower) fallBehind() {
 	}
 	if start, ok := b.startAtOrBefore(b.end()); ok {
 		f.skipTo(start)
-		b.received = max(b.received, start) // nobody is owed what was left out
+		if f.role == carrier {
+			b.received = max(b.received, start)
+		}
 	}
 }
 

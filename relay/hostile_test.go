@@ -582,7 +582,7 @@ func TestE18PublishersKeepTheirPlace(t *testing.T) {
 	if err == nil {
 		t.Error("a fourth publisher was let in where there are three places")
 	}
-	r.waitLog("connection closed: all places are taken by publishers")
+	r.waitLog("connection closed: all places are taken by encoders and players")
 	a.frames(60)
 	a.goodbye()
 	for range 20 {

@@ -11,7 +11,7 @@ import (
 // errCrowdedOut is why a connection that had not published yet was closed.
 var errCrowdedOut = errors.New("too many connections wait to publish")
 
-// lobby bounds connections. Those that publish keep their place. Those that
+// lobby bounds connections. Those that publish or play keep their place. Those that
 // have not said yet what they want wait in the lobby, where the one that has
 // waited longest makes room for a new one: idle connections, however many,
 // never shut a publisher out.
@@ -30,7 +30,7 @@ type visit struct {
 	lobby   *lobby
 	addr    netip.Addr
 	leave   func(cause error) // ends the connection
-	place   *list.Element     // nil once it publishes
+	place   *list.Element     // nil once it publishes or plays
 	evicted bool              // its place is another's now
 }
 
@@ -39,7 +39,7 @@ func newLobby(most, perAddr int) *lobby {
 }
 
 // enter lets a connection in; leave must end it, without blocking. It reports
-// false if all places are taken by publishers.
+// false if all places are taken by encoders and players.
 func (l *lobby) enter(remote net.Addr, leave func(cause error)) (*visit, bool) {
 	v := &visit{lobby: l, addr: addrOf(remote), leave: leave}
 	l.mu.Lock()
@@ -70,8 +70,8 @@ func (l *lobby) evict(match func(*visit) bool) bool {
 	return false
 }
 
-// publishes moves the connection from the lobby to those that keep their place.
-func (v *visit) publishes() {
+// stays moves the connection from the lobby to those that keep their place.
+func (v *visit) stays() {
 	v.lobby.mu.Lock()
 	defer v.lobby.mu.Unlock()
 	v.stopWaiting()

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -22,6 +23,7 @@ type Options struct {
 	Limits   rtmp.Limits    // what one encoder may make us hold
 
 	App      string // RTMP application that encoders publish to [live]
+	PullApp  string // RTMP application by which players play from ZEGO [pull]
 	StreamID string // template with {app} and {key} [{key}]
 
 	ConnectTimeout   time.Duration // node: from dial to Publish.Start [5s]
@@ -37,12 +39,17 @@ type Options struct {
 	BacklogBytes int           // bytes of it, for one stream [64 MiB]
 	MemoryBytes  int64         // bytes of it, for all streams [1 GiB]
 
-	MaxStreams     int // streams at a time [1000]
-	MaxConnections int // encoder connections at a time [4000]
+	PlayAllow []netip.Prefix // addresses that may play [none]
+	PullIdle  time.Duration  // a pulled stream without a player goes on for [not at all]
+	PullWait  time.Duration  // players without media are held for [10s]
+
+	MaxStreams     int // streams at a time, pulled ones included [1000]
+	MaxConnections int // encoders' and players' connections at a time [4000]
 }
 
 func (o Options) withDefaults() Options {
 	setDefault(&o.App, "live")
+	setDefault(&o.PullApp, "pull")
 	setDefault(&o.StreamID, "{key}")
 	setDefault(&o.ConnectTimeout, 5*time.Second)
 	setDefault(&o.StallTimeout, 5*time.Second)
@@ -54,6 +61,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.BacklogBytes, 64<<20)
 	setDefault(&o.MemoryBytes, 1<<30)
 	setDefault(&o.Conflict, Auto)
+	setDefault(&o.PullWait, 10*time.Second)
 	setDefault(&o.MaxStreams, 1000)
 	setDefault(&o.MaxConnections, 4000)
 	return o

@@ -17,6 +17,9 @@ const seamPatience = 2 * time.Second
 type seam struct {
 	offset uint32 // from the encoder's clock to the stream's
 
+	overlaps bool    // who sends begins with what may have been here: a node does, an encoder doesn't
+	overlap  overlap // while it does
+
 	// While an encoder that goes on with a stream has sent no starting point.
 	open    bool
 	since   time.Time
@@ -55,6 +58,9 @@ func (s *seam) take(m rtmp.Message, at time.Time, clock *streamClock, b *backlog
 		s.wait(e, clock, b)
 		return
 	}
+	if s.overlap.on && s.overlap.isKnown(e, s, clock, b) {
+		return
+	}
 	e.Timestamp += s.offset
 	clock.note(e)
 	b.append(e)
@@ -74,6 +80,10 @@ func (s *seam) wait(e entry, clock *streamClock, b *backlog) {
 		return
 	}
 	s.open = false
+	if s.overlaps && s.overlap.begins(e, s, clock, b) {
+		s.opening = nil
+		return
+	}
 	s.offset = clock.now(e.at) - e.Timestamp
 	e.Timestamp += s.offset
 	clock.note(e)

@@ -74,7 +74,7 @@ func (s *seat) change() {
 
 // sit gives the stream to p, if nobody has it. It returns who has it otherwise,
 // or nil once the stream has ended.
-func (s *Stream) sit(p *publisher) (ok bool, holder *publisher) {
+func (s *push) sit(p *publisher) (ok bool, holder *publisher) {
 	s.seat.mu.Lock()
 	defer s.seat.mu.Unlock()
 	if s.seat.over || s.seat.holder != nil {
@@ -93,7 +93,7 @@ func (s *Stream) sit(p *publisher) (ok bool, holder *publisher) {
 
 // leave says that p will append no more. A goodbye ends the stream; else it is
 // held for the encoder's return. It returns for how long.
-func (s *Stream) leave(p *publisher, isGoodbye bool) (held time.Duration) {
+func (s *push) leave(p *publisher, isGoodbye bool) (held time.Duration) {
 	s.seat.mu.Lock()
 	defer s.seat.mu.Unlock()
 	close(p.left)
@@ -121,19 +121,9 @@ func (s *Stream) leave(p *publisher, isGoodbye bool) (held time.Duration) {
 	return held
 }
 
-// end ends a stream that nobody has. One that somebody has ends with its
-// encoder.
-func (s *Stream) end() {
-	s.seat.mu.Lock()
-	defer s.seat.mu.Unlock()
-	if s.seat.holder == nil {
-		s.endLocked()
-	}
-}
-
 // endLocked gives the seat up for good. The stream delivers what it has and
 // ends, at the latest after the drain timeout. The caller holds the seat's lock.
-func (s *Stream) endLocked() {
+func (s *push) endLocked() {
 	if s.seat.over {
 		return
 	}
@@ -142,37 +132,4 @@ func (s *Stream) endLocked() {
 	s.backlog.close()
 	close(s.gone)
 	time.AfterFunc(s.o.DrainTimeout, func() { s.cut(errDrainTimeout) })
-}
-
-// append takes a message from the encoder, which must have the seat.
-func (s *Stream) append(p *publisher, m rtmp.Message) {
-	now := time.Now()
-	p.heard.Store(int64(now.Sub(s.since)))
-	s.counters.bytesIn.Add(uint64(len(m.Payload)))
-	s.counters.messagesIn.Add(1)
-	p.seam.take(m, now, &s.clock, s.backlog)
-}
-
-// silentFor is how long the encoder has sent no message.
-func (s *Stream) silentFor(p *publisher) time.Duration {
-	return time.Since(s.since) - time.Duration(p.heard.Load())
-}
-
-// needsNode waits until the stream has an encoder or something to deliver. It
-// reports false when the stream is over, or ctx is.
-func (s *Stream) needsNode(ctx context.Context) bool {
-	for ctx.Err() == nil && !s.backlog.settled() {
-		s.seat.mu.Lock()
-		taken, changed := s.seat.holder != nil, s.seat.changed
-		s.seat.mu.Unlock()
-		if taken || s.backlog.undelivered() > 0 {
-			return true
-		}
-		s.enter(Idle, "")
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
-	}
-	return false
 }

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"runtime/debug"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -22,7 +19,7 @@ const (
 	acceptWaitMax = time.Second
 
 	// waitingShare is the part of all connections that one address may hold
-	// without publishing: one in so many.
+	// without publishing or playing: one in so many.
 	waitingShare = 4
 )
 
@@ -32,7 +29,7 @@ var errShutdown = errors.New("zegorelay is shutting down")
 // errDrainTimeout ends what could not be drained in time.
 var errDrainTimeout = errors.New("the drain timeout passed")
 
-// Server takes encoders in and holds the table of streams.
+// Server takes encoders and players in and holds the table of streams.
 type Server struct {
 	o  Options
 	wg sync.WaitGroup // connections and streams
@@ -41,8 +38,7 @@ type Server struct {
 	memory *memory // what all streams hold
 
 	mu      sync.Mutex
-	streams map[string]*Stream   // by StreamId
-	asked   map[string]time.Time // when a StreamId's last publish asks for a node, if that is recent
+	streams table
 }
 
 // New returns a Server that does nothing until Run.
@@ -52,8 +48,7 @@ func New(o Options) *Server {
 		o:       o,
 		lobby:   newLobby(o.MaxConnections, max(1, o.MaxConnections/waitingShare)),
 		memory:  newMemory(o.MemoryBytes),
-		streams: make(map[string]*Stream),
-		asked:   make(map[string]time.Time),
+		streams: newTable(),
 	}
 }
 
@@ -74,7 +69,7 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 			_ = ln.Close()
 		}
 		for _, stream := range s.all() {
-			stream.end() // those without an encoder: the others end with theirs
+			stream.errand.end() // but for those with an encoder: they end with it
 		}
 		time.AfterFunc(s.o.DrainTimeout, func() { kill(errDrainTimeout) })
 	})
@@ -122,7 +117,7 @@ func (s *Server) receive(ctx, life context.Context, nc net.Conn) {
 	visit, ok := s.lobby.enter(nc.RemoteAddr(), leave)
 	if !ok {
 		s.o.Log.Warn().Stringer(logRemote, nc.RemoteAddr()).Int(logMost, s.o.MaxConnections).
-			Msg("connection closed: all places are taken by publishers")
+			Msg("connection closed: all places are taken by encoders and players")
 		leave(nil)
 		_ = nc.Close()
 		return
@@ -147,21 +142,4 @@ func guarded(f func() error) (err error) {
 		}
 	}()
 	return f()
-}
-
-// Streams returns the state of all streams, sorted by StreamId.
-func (s *Server) Streams() []Status {
-	streams := s.all()
-	all := make([]Status, 0, len(streams))
-	for _, st := range streams {
-		all = append(all, st.Status())
-	}
-	slices.SortFunc(all, func(a, b Status) int { return strings.Compare(a.StreamID, b.StreamID) })
-	return all
-}
-
-func (s *Server) all() []*Stream {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Collect(maps.Values(s.streams))
 }

@@ -10,77 +10,111 @@ import (
 	"github.com/rs/zerolog"
 
 	"zegorelay/dispatch"
+	"zegorelay/relay/rtmp"
 )
 
-// Stream is the lasting thing: one ZEGO StreamId, from its first encoder's
-// publish until the last has said goodbye, or has not come back in time, and all
-// is delivered. Encoders and upstream sessions come and go under it.
+// Stream is the lasting thing: one ZEGO StreamId in one direction. It is published
+// here, from its first encoder's publish until the last has said goodbye and all
+// is delivered; or it is played here, from its first player until some time after
+// the last. Encoders and players come and go, and so do sessions with nodes: what
+// is the same for both directions is here, what is not is the errand's.
 type Stream struct {
-	id    string
-	o     Options
-	log   zerolog.Logger
-	since time.Time
+	id        string
+	direction dispatch.Direction
+	errand    errand
+	o         Options
+	log       zerolog.Logger
+	since     time.Time
 
 	notBefore time.Time // of the first dispatch
 
-	seat    seat
-	clock   streamClock // for who has the seat
+	clock   streamClock // of what the backlog takes
 	backlog *backlog
-	gone    chan struct{} // closed when no encoder will come any more
+	gone    chan struct{} // closed when the errand is done, but for what is to be delivered
 	closed  chan struct{} // closed when the stream is over
 	cut     context.CancelCauseFunc
 
 	// For run.
-	written     uint64        // all before it has been written to some node
-	lostAt      time.Time     // when a session last ended that was not to end
-	moved       dispatch.Node // where a node has sent us, until we have tried
-	wasSent     bool          // the session is with such a one: nobody sends us on
-	wasDoubtful bool          // the last goodbye had no good answer
+	lostAt  time.Time     // when a session last ended that was not to end
+	moved   dispatch.Node // where a node has sent us, until we have tried
+	wasSent bool          // the session is with such a one: nobody sends us on
 
 	remembered remembered // for while the API is down
 
-	verdicts chan error // takes the result of the first dispatch, once
-	counters counters
-	mu       sync.Mutex
-	now      phase
-	verdict  error // of the last dispatch
+	audience  audience
+	lastMedia atomic.Int64 // when it came, in ns since since
+	counters  counters
+	mu        sync.Mutex
+	now       phase
+	verdict   error // of the last dispatch
 }
 
-// counters are written by one goroutine each and read by anybody.
+// errand is what a stream needs nodes for: to publish there, or to play from
+// there.
+type errand interface {
+	// needsNode blocks until a node is needed, and reports false if none will be
+	// any more, or ctx is over.
+	needsNode(ctx context.Context) bool
+
+	// claim takes the stream up at a node that is connected to.
+	claim(ctx context.Context, node *rtmp.Upstream) error
+
+	// carry is one session with a node, to its end. It returns nil when nothing is
+	// left to do, else why the session ended before.
+	carry(ctx context.Context, at contact) error
+
+	// judged is told what came of a dispatch.
+	judged(verdict error)
+
+	// settled reports, once the errand is done, whether nothing is left to deliver.
+	settled() bool
+
+	// end ends an errand that nobody is there for any more.
+	end()
+
+	// remote is the one encoder that there may be, and since when it is away.
+	remote() (addr string, away time.Time)
+}
+
+// counters are written by one goroutine each, but for those of players, and read
+// by anybody.
 type counters struct {
 	bytesIn, messagesIn   atomic.Uint64
 	bytesOut, messagesOut atomic.Uint64
 	replayed, dropped     atomic.Uint64
 	dispatches, sessions  atomic.Uint64
 	publishes             atomic.Uint64
+
+	plays       atomic.Uint64
+	bytesPlayed atomic.Uint64
+	skipped     atomic.Uint64
 }
 
-// newStream makes a stream without an encoder; cut must end the context that run
+// newStream makes a stream without an errand; cut must end the context that run
 // is given.
-func newStream(id string, o Options, memory *memory, cut context.CancelCauseFunc) *Stream {
+func newStream(id string, direction dispatch.Direction, o Options, memory *memory, cut context.CancelCauseFunc) *Stream {
 	s := &Stream{
-		id:       id,
-		o:        o,
-		log:      o.Log.With().Str(logStream, id).Logger(),
-		since:    time.Now(),
-		seat:     seat{changed: make(chan struct{})},
-		backlog:  newBacklog(o.Backlog, o.BacklogBytes, memory),
-		gone:     make(chan struct{}),
-		closed:   make(chan struct{}),
-		cut:      cut,
-		verdicts: make(chan error, 1),
+		id:        id,
+		direction: direction,
+		o:         o,
+		log:       o.Log.With().Str(logStream, id).Str(logDirection, string(direction)).Logger(),
+		since:     time.Now(),
+		backlog:   newBacklog(o.Backlog, o.BacklogBytes, memory),
+		gone:      make(chan struct{}),
+		closed:    make(chan struct{}),
+		cut:       cut,
 	}
 	s.enter(Idle, "")
 	return s
 }
 
-// run is the stream's way up. It blocks until no encoder will come any more and
-// all is delivered, or ctx ends. Every way back to publishing leads through a new
-// dispatch: a lost node is replaced, never redialled.
+// run is the stream's way. It blocks until the errand is done, or ctx ends. Every
+// way to a node leads through a new dispatch: a lost node is replaced, never
+// redialled.
 func (s *Stream) run(ctx context.Context) {
 	s.pause(ctx, time.Until(s.notBefore))
 	retry := backoff{min: s.o.RetryMin, max: s.o.RetryMax}
-	for s.needsNode(ctx) {
+	for s.errand.needsNode(ctx) {
 		lost := s.attempt(ctx)
 		if lost != nil && ctx.Err() == nil {
 			s.wait(ctx, lost, &retry)
@@ -91,8 +125,8 @@ func (s *Stream) run(ctx context.Context) {
 	s.backlog.memory.leave(s.backlog)
 }
 
-// attempt is one upstream session, from the dispatch to its end. It returns nil
-// when all that the session was to carry is delivered, else what was lost.
+// attempt is one session with a node, from the dispatch to its end. It returns
+// nil when nothing is left to do, else what was lost.
 func (s *Stream) attempt(ctx context.Context) *loss {
 	answer, down := s.nodes(ctx)
 	if len(answer.Nodes) == 0 {
@@ -103,12 +137,12 @@ func (s *Stream) attempt(ctx context.Context) *loss {
 		return &loss{what: "node not reached", node: at.node.Host(), err: errors.Join(down, at.err)}
 	}
 	begun := time.Now()
-	s.enter(Publishing, at.node.Host())
+	s.enter(s.onAir(), at.node.Host())
 	s.counters.sessions.Add(1)
 	s.log.Info().Str(logNode, at.node.Host()).Str(logRequest, answer.RequestID).Stringer(logTook, rounded(answer.Took)).
-		Msg("node takes the stream")
+		Msg(map[dispatch.Direction]string{dispatch.Push: "node takes the stream", dispatch.Pull: "node gives the stream"}[s.direction])
 
-	err := guarded(func() error { return newUplink(s, at).run(ctx) })
+	err := guarded(func() error { return s.errand.carry(ctx, at) })
 	if err == nil {
 		return nil
 	}
@@ -130,8 +164,11 @@ func (s *Stream) nodes(ctx context.Context) (dispatch.Answer, error) {
 	}
 	s.wasSent = false
 	s.enter(Dispatching, "")
-	request := dispatch.Request{StreamID: s.id, Direction: dispatch.Push, Urgency: dispatch.Redispatch}
-	if s.counters.dispatches.Add(1) == 1 {
+	request := dispatch.Request{StreamID: s.id, Direction: s.direction, Urgency: dispatch.Redispatch}
+	switch first := s.counters.dispatches.Add(1) == 1; {
+	case s.direction == dispatch.Pull:
+		request.Urgency = dispatch.Other // a show goes on before somebody here watches one
+	case first:
 		request.Urgency = dispatch.FirstPublish
 	}
 	answer, err := s.o.Dispatch(ctx, request)
@@ -151,6 +188,14 @@ func (s *Stream) nodes(ctx context.Context) (dispatch.Answer, error) {
 	return s.remembered.answer, err
 }
 
+// take brings a message into the backlog, behind the seam of who sent it.
+func (s *Stream) take(m rtmp.Message, at time.Time, seam *seam) {
+	s.counters.bytesIn.Add(uint64(len(m.Payload)))
+	s.counters.messagesIn.Add(1)
+	s.lastMedia.Store(int64(at.Sub(s.since)))
+	seam.take(m, at, &s.clock, s.backlog)
+}
+
 // remembered is the last answer that a stream had.
 type remembered struct {
 	answer dispatch.Answer
@@ -163,15 +208,12 @@ func (r remembered) isGood() bool {
 	return len(r.answer.Nodes) > 0 && time.Since(r.at) < answerLife
 }
 
-// giveVerdict keeps a dispatch's result for those who want to publish.
+// giveVerdict keeps a dispatch's result for those who want to publish or play.
 func (s *Stream) giveVerdict(err error) {
 	s.mu.Lock()
 	s.verdict = err
 	s.mu.Unlock()
-	select {
-	case s.verdicts <- err:
-	default: // it has the first
-	}
+	s.errand.judged(err)
 }
 
 // lastVerdict is the result of the last dispatch; nil if there was none.
@@ -242,51 +284,11 @@ func (s *Stream) pause(ctx context.Context, d time.Duration) {
 		return
 	case <-s.gone:
 	}
-	if s.backlog.settled() {
+	if s.errand.settled() {
 		return
 	}
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-}
-
-func (s *Stream) logLoss(lost *loss, tries int, delay time.Duration) {
-	if tries&(tries-1) != 0 {
-		return // the first, then at every doubling
-	}
-	verdict := dispatch.VerdictOf(lost.err)
-	event := s.log.Warn()
-	if verdict == dispatch.Operator || verdict == dispatch.ThisStream {
-		event = s.log.Error()
-	}
-	if lost.node != "" {
-		event = event.Str(logNode, lost.node).Stringer(logAfter, rounded(lost.lasted))
-	}
-	var z *dispatch.Error
-	switch {
-	case errors.As(lost.err, &z):
-		event = event.Str(logVerdict, verdict.String()).Str(logAdvice, z.Advice())
-	case isNameTaken(lost.err) && s.mayBeGhost():
-		event = event.Str(logAdvice, "wait: ZEGO still holds our own lost session, and frees its name by itself")
-	case isNameTaken(lost.err):
-		event = event.Str(logAdvice, "somebody else publishes this StreamId to ZEGO: stop it there, or use another")
-	}
-	event.Err(lost.err).Int(logTries, tries).Stringer(logNextTry, rounded(delay)).Msg(lost.what)
-}
-
-func (s *Stream) logEnd() {
-	event := s.log.Info()
-	undelivered := s.backlog.undelivered()
-	if undelivered > 0 {
-		event = s.log.Warn().Uint64(logUndelivered, undelivered)
-	}
-	st := s.Status()
-	if st.MessagesIn == 0 {
-		event = s.log.Debug()
-	}
-	event.Stringer(logAfter, rounded(time.Since(s.since))).
-		Uint64(logMessages, st.MessagesIn).Uint64(logBytes, st.BytesIn).Uint64(logSessions, st.Sessions).
-		Uint64(logReplayed, st.Replayed).Uint64(logDropped, st.Dropped).
-		Msg("stream ended")
 }

@@ -30,7 +30,7 @@ const (
 // uplink is one upstream session: it carries the backlog to a node and knows
 // what of it the node has received.
 type uplink struct {
-	s        *Stream
+	s        *push
 	at       contact
 	upstream *rtmp.Upstream
 	follower *follower
@@ -41,7 +41,7 @@ type uplink struct {
 	ending      error // why the node's side ended; of listen, for who has waited for it
 }
 
-func newUplink(s *Stream, at contact) *uplink {
+func newUplink(s *push, at contact) *uplink {
 	return &uplink{s: s, at: at, upstream: at.upstream, follower: s.backlog.follow()}
 }
 

@@ -93,14 +93,14 @@ func (u *uplink) watch(ctx context.Context, end context.CancelCauseFunc) {
 		case now := <-tick.C:
 			p := u.upstream.Progress()
 			u.settle(p)
-			slow.look(u.s, now, p, u.ledger.takeDropped())
+			slow.look(u.s.Stream, now, p, u.ledger.takeDropped())
 			stood := max(kernel.look(now, p.Acked, p.Known && p.Pending), node.look(now, p.Heard, p.Overdue))
 			if stood >= u.s.o.StallTimeout {
 				end(errStalled)
 				return
 			}
 		case <-ctx.Done():
-			slow.look(u.s, time.Now(), u.upstream.Progress(), u.ledger.takeDropped())
+			slow.look(u.s.Stream, time.Now(), u.upstream.Progress(), u.ledger.takeDropped())
 			return
 		}
 	}

@@ -77,6 +77,7 @@ func newDaemon(cfg *config.Config, log zerolog.Logger) (*daemon, error) {
 		Nodes:            rtmp.Dialer{Dial: nodes.DialContext},
 		Log:              log,
 		App:              cfg.App,
+		PullApp:          cfg.PullApp,
 		StreamID:         cfg.StreamID,
 		ConnectTimeout:   cfg.ConnectTimeout,
 		StallTimeout:     cfg.StallTimeout,
@@ -89,6 +90,9 @@ func newDaemon(cfg *config.Config, log zerolog.Logger) (*daemon, error) {
 		Backlog:          cfg.Backlog,
 		BacklogBytes:     int(min(cfg.BacklogBytes, math.MaxInt)),
 		MemoryBytes:      cfg.Memory / 8 * 5,
+		PlayAllow:        cfg.PlayAllow,
+		PullIdle:         cfg.PullIdle,
+		PullWait:         cfg.PullWait,
 		MaxStreams:       cfg.MaxStreams,
 		MaxConnections:   cfg.MaxConnections,
 	})

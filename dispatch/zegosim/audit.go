@@ -1,6 +1,7 @@
 package zegosim
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"maps"
@@ -47,11 +48,11 @@ type Audit struct {
 type digest [16]byte
 
 // digestOf is of the type and the payload. The time is not in it: each session
-// has its own.
+// has its own. Nor is what only publishers put in front of metadata.
 func digestOf(m rtmp.Message) (d digest) {
 	sum := sha256.New()
 	sum.Write([]byte{byte(m.Type)})
-	sum.Write(m.Payload)
+	sum.Write(bytes.TrimPrefix(m.Payload, rtmp.SetDataFrame(nil)))
 	copy(d[:], sum.Sum(nil))
 	return d
 }

@@ -28,8 +28,11 @@
 //   - Successive dispatches of a StreamId name different nodes, living ones
 //     first, so that a client that keeps an address is found out.
 //   - A node takes a stream only if this stand-in named this very node for a
-//     push of it. A second publish on one dispatch is a violation unless the API
-//     was down or at fault; any number of connects is not.
+//     push of it, and gives one only if for a pull. A second publish, or play, on
+//     one dispatch is a violation unless the API was down or at fault; any number
+//     of connects is not.
+//   - What is published at one node can be played at all, from the newest keyframe
+//     on, in the publisher's own time. Its end is the end of its plays.
 //   - A second publisher gets NetStream.Publish.BadName. An unclean end holds
 //     the name for Options.Linger, a goodbye frees it at once.
 //   - Of the media: metadata and sequence headers before frames, a keyframe
@@ -45,7 +48,8 @@
 // sim.go starts and ends it all. gateway.go is the API over HTTP, verify.go its
 // checks, codes.go their names; registry.go is what ZEGO remembers of calls,
 // sessions.go what of streams. node.go is a media node's life and death,
-// publish.go one connection to it, check.go the eye on its media, record.go its
-// file. faults.go is how all of it misbehaves. audit.go stands apart: it holds
+// publish.go one publisher's connection to it, check.go the eye on its media,
+// record.go its file; channel.go passes that on to play.go, one player's
+// connection. faults.go and endings.go are how all of it misbehaves. audit.go stands apart: it holds
 // what one encoder sent against what the nodes got of it.
 package zegosim

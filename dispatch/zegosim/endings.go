@@ -82,7 +82,7 @@ func (p *publication) end(how Ending) bool {
 
 // move asks the publisher to go on at another node.
 func (p *publication) move() bool {
-	to, ok := p.sim.registry.assign(p.of.StreamID, true, p.sim.nodes)
+	to, ok := p.sim.registry.assign(p.of.StreamID, typePush, p.sim.nodes)
 	if !ok {
 		return false
 	}
@@ -99,6 +99,7 @@ func (p *publication) note(m rtmp.Message) bool {
 	}
 	p.sim.registry.received(p.of.Number, len(m.Payload))
 	p.observe(Event{Kind: MessageReceived, Message: m})
+	p.channel.send(m)
 	return true
 }
 
@@ -109,6 +110,7 @@ func (p *publication) finish(clean bool, reason string) {
 		return
 	}
 	p.over = true
+	p.channel.end() // before the name is free for another
 	p.sim.registry.release(p.of.Number, clean, reason)
 	p.observe(Event{Kind: SessionEnded, Clean: clean, Err: reason})
 }

@@ -43,6 +43,7 @@ func (g *gateway) handler() http.Handler {
 	mux.HandleFunc("GET /_emu/faults", show(Scenarios))
 	mux.HandleFunc("POST /_emu/fault", g.plant)
 	mux.HandleFunc("GET /_emu/streams", show(g.sim.Sessions))
+	mux.HandleFunc("GET /_emu/plays", show(g.sim.Plays))
 	mux.HandleFunc("GET /_emu/requests", show(g.sim.Requests))
 	mux.HandleFunc("GET /_emu/violations", show(g.sim.Violations))
 	return mux
@@ -96,12 +97,12 @@ func (c *call) dispatch() (nodes []string, code int) {
 	if c.code != codeOK {
 		return nil, c.code
 	}
-	isPush := c.q.Get("Type") == typePush
-	node, ok := c.g.sim.registry.assign(c.q.Get("StreamId"), isPush, c.g.sim.nodes)
+	direction := c.q.Get("Type")
+	node, ok := c.g.sim.registry.assign(c.q.Get("StreamId"), direction, c.g.sim.nodes)
 	switch {
 	case ok:
 		return []string{c.place(node.addr)}, codeOK
-	case isPush:
+	case direction == typePush:
 		return nil, codeNoPushNode
 	default:
 		return nil, codeNoPullNode

@@ -12,7 +12,8 @@ import (
 // is out of descriptors.
 const acceptPause = 10 * time.Millisecond
 
-// Node is a media node: an RTMP server that takes the streams it was named for.
+// Node is a media node: an RTMP server that takes, and gives, the streams it was
+// named for.
 // It may be used by many goroutines at once.
 type Node struct {
 	sim  *Sim
@@ -22,7 +23,8 @@ type Node struct {
 	life  *life // nil while dead
 	fault NodeFault
 
-	publications map[string]*publication // by StreamId
+	publications map[string]*publication      // by StreamId
+	showings     map[string]map[*showing]bool // by StreamId
 }
 
 // life is a node from one opening of its port to the next death. The node's mu
@@ -34,7 +36,10 @@ type life struct {
 }
 
 func newNode(s *Sim) *Node {
-	return &Node{sim: s, addr: anyPort, publications: make(map[string]*publication)}
+	return &Node{
+		sim: s, addr: anyPort,
+		publications: make(map[string]*publication), showings: make(map[string]map[*showing]bool),
+	}
 }
 
 // Addr is the node's host:port.

@@ -63,19 +63,27 @@ func (n *Node) serve(l *life, nc net.Conn, fault NodeFault) {
 	case SilentPublish:
 		l.hold()
 		return
-	case RefusePublish:
-		session.Refuse(rtmp.CodePublishBadName, "the stream is already being published")
-		return
 	}
+	isPlay, code, doing, refusal := false, rtmp.CodePublishBadName, "published to", "the stream is already being published"
 	if session.Action == rtmp.Play {
-		session.Refuse(rtmp.CodePlayFailed, "this stand-in takes streams and plays none")
-		return
+		isPlay, code, doing, refusal = true, rtmp.CodePlayFailed, "played from", "this node plays nothing"
 	}
-	if app := fmt.Sprint(n.sim.o.AppID); session.App != app {
-		n.sim.registry.violate("published to application %q, want %s", session.App, app)
-		session.Refuse(rtmp.CodePublishBadName, "unknown application")
-		return
+	app := fmt.Sprint(n.sim.o.AppID)
+	switch {
+	case fault == RefusePublish:
+		session.Refuse(code, refusal)
+	case session.App != app:
+		n.sim.registry.violate("%s application %q, want %s", doing, session.App, app)
+		session.Refuse(code, "unknown application")
+	case isPlay:
+		n.show(l, nc, session, fault)
+	default:
+		n.take(l, nc, session, fault)
 	}
+}
+
+// take serves a publisher from its publish to its end.
+func (n *Node) take(l *life, nc net.Conn, session *rtmp.Session, fault NodeFault) {
 	claimed, refused := n.sim.registry.claim(session.Name, n.addr)
 	if refused == alreadyPublished && n.sim.o.Second != BadName {
 		l.refuseSecond(n.sim.o.Second, nc, session)
@@ -85,7 +93,7 @@ func (n *Node) serve(l *life, nc net.Conn, fault NodeFault) {
 		session.Refuse(rtmp.CodePublishBadName, refused)
 		return
 	}
-	p := &publication{sim: n.sim, life: l, nc: nc, session: session, of: claimed, stalled: make(chan struct{})}
+	p := &publication{sim: n.sim, life: l, nc: nc, session: session, of: claimed, stalled: make(chan struct{}), channel: n.sim.channel(session.Name)}
 	n.enlist(p)
 	defer n.delist(p)
 	p.run(fault)
@@ -126,6 +134,7 @@ type publication struct {
 	session *rtmp.Session
 	of      Session
 	stalled chan struct{} // closed when the node reads no more
+	channel *channel
 
 	mu   sync.Mutex // held while it is observed, so that nothing comes behind its end
 	over bool
@@ -134,6 +143,7 @@ type publication struct {
 // run blocks from Publish.Start to the end of the session.
 func (p *publication) run(fault NodeFault) {
 	p.observe(Event{Kind: SessionStarted})
+	p.channel.begin()
 	err := p.begin(fault)
 	if err == nil {
 		err = p.take()

@@ -67,6 +67,7 @@ type registry struct {
 
 	lastNode  map[string]*Node // StreamId → the node that was named last
 	grants    map[place]*grant
+	plays     []Play
 	taken     map[string]bool // StreamIds being published
 	heldUntil map[string]time.Time
 	count     map[string]int // sessions of a StreamId so far

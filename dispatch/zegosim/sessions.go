@@ -30,18 +30,18 @@ type Session struct {
 	Bytes    int64     // of their payloads
 }
 
-// place is a node for a stream.
-type place struct{ streamID, node string }
+// place is a node for a stream in one direction, push or pull.
+type place struct{ streamID, direction, node string }
 
-// grant is the permission to publish that dispatches gave for a place.
+// grant is the permission to publish, or play, that dispatches gave for a place.
 type grant struct {
 	at     time.Time // of the last dispatch
 	unused int       // dispatches that no session has used yet
 }
 
 // assign names a node for a stream: the next one behind that which was named
-// last, the living first. False: no node lives. Only a push may publish there.
-func (r *registry) assign(streamID string, isPush bool, nodes []*Node) (*Node, bool) {
+// last, the living first. False: no node lives.
+func (r *registry) assign(streamID, direction string, nodes []*Node) (*Node, bool) {
 	alive := make(map[*Node]bool, len(nodes))
 	for _, n := range nodes {
 		alive[n] = n.Alive() // takes the node's lock: not under ours
@@ -55,9 +55,7 @@ func (r *registry) assign(streamID string, isPush bool, nodes []*Node) (*Node, b
 			continue
 		}
 		r.lastNode[streamID] = node
-		if isPush {
-			r.grantLocked(place{streamID, node.addr})
-		}
+		r.grantLocked(place{streamID, direction, node.addr})
 		return node, true
 	}
 	return nil, false
@@ -77,24 +75,15 @@ func (r *registry) grantLocked(p place) {
 func (r *registry) claim(streamID, node string) (s Session, refused string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	at := place{streamID, typePush, node}
+	if refused := r.refusalLocked(at, "published to"); refused != "" {
+		return Session{}, refused
+	}
 	now := r.now()
-	g := r.grants[place{streamID, node}]
-	switch {
-	case g == nil:
-		r.violateLocked("%s was published to %s, which was not named for it", streamID, node)
-		return Session{}, "not dispatched to this node"
-	case now.Sub(g.at) > goodFor:
-		r.violateLocked("%s was published to %s more than two hours after the dispatch", streamID, node)
-		return Session{}, "the dispatch is too old"
-	case r.taken[streamID] || now.Before(r.heldUntil[streamID]):
+	if r.taken[streamID] || now.Before(r.heldUntil[streamID]) {
 		return Session{}, alreadyPublished
 	}
-	// ZEGO wants a dispatch before every push. It can't want one of an API that
-	// is not there.
-	if g.unused == 0 && !r.apiInTrouble(now) {
-		r.violateLocked("%s was published to %s again without a new dispatch", streamID, node)
-	}
-	g.unused = max(0, g.unused-1)
+	r.useLocked(at, "published to")
 	r.taken[streamID] = true
 	r.count[streamID]++
 	s = Session{
@@ -103,6 +92,68 @@ func (r *registry) claim(streamID, node string) (s Session, refused string) {
 	}
 	r.sessions = append(r.sessions, s)
 	return s, ""
+}
+
+// refusalLocked is why a stream may not be taken up at a place, "" if it may.
+func (r *registry) refusalLocked(p place, doing string) string {
+	switch g := r.grants[p]; {
+	case g == nil:
+		r.violateLocked("%s was %s %s, which was not named for it", p.streamID, doing, p.node)
+		return "not dispatched to this node"
+	case r.now().Sub(g.at) > goodFor:
+		r.violateLocked("%s was %s %s more than two hours after the dispatch", p.streamID, doing, p.node)
+		return "the dispatch is too old"
+	default:
+		return ""
+	}
+}
+
+// useLocked uses a dispatch up. ZEGO wants one before every push and every pull.
+// It can't want one of an API that is not there.
+func (r *registry) useLocked(p place, doing string) {
+	g := r.grants[p]
+	if g.unused == 0 && !r.apiInTrouble(r.now()) {
+		r.violateLocked("%s was %s %s again without a new dispatch", p.streamID, doing, p.node)
+	}
+	g.unused = max(0, g.unused-1)
+}
+
+// view uses a dispatch of a pull up, or says why not.
+func (r *registry) view(streamID, node string) (refused string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at := place{streamID, typePull, node}
+	if refused := r.refusalLocked(at, "played from"); refused != "" {
+		return refused
+	}
+	r.useLocked(at, "played from")
+	return ""
+}
+
+// beginPlay notes a play session, and returns its number for endPlay.
+func (r *registry) beginPlay(streamID, node string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.plays = append(r.plays, Play{StreamID: streamID, Node: node, Started: r.now()})
+	return len(r.plays) - 1
+}
+
+func (r *registry) sent(number int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.plays[number].Messages++
+}
+
+func (r *registry) endPlay(number int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.plays[number].Ended = r.now()
+}
+
+func (r *registry) allPlays() []Play {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.plays)
 }
 
 // apiInTrouble reports whether the API is, or has been a moment ago, in no state

@@ -26,6 +26,7 @@ type Options struct {
 	Linger    time.Duration    // how long a StreamId stays taken after an unclean end [0]
 	Hosts     []string         // names that the API is called by; others get 100000000 [all]
 	Second    SecondStyle      // how a StreamId's second publisher is refused [BadName]
+	Clip      []byte           // FLV that pull nodes play where nobody publishes [they find nothing]
 	RecordDir string           // records every session as STREAMID-N.flv [no recording]
 	Observe   func(Event)      // is told of everything, in order for one session; must not block [nobody]
 
@@ -42,9 +43,10 @@ type Sim struct {
 	apiAddr  string // host:port, kept over death and revival
 	wg       sync.WaitGroup
 
-	mu     sync.Mutex
-	api    *http.Server // nil while the API is down
-	closed bool
+	mu       sync.Mutex
+	api      *http.Server // nil while the API is down
+	closed   bool
+	channels map[string]*channel // by StreamId
 }
 
 var errClosed = errors.New("zegosim: closed")
@@ -64,7 +66,7 @@ func Start(o Options) (*Sim, error) {
 	if o.Listen == nil {
 		o.Listen = net.Listen
 	}
-	s := &Sim{o: o, registry: newRegistry(o), apiAddr: anyPort}
+	s := &Sim{o: o, registry: newRegistry(o), apiAddr: anyPort, channels: make(map[string]*channel)}
 	for range o.Nodes {
 		node := newNode(s)
 		if err := node.Revive(); err != nil {
@@ -194,6 +196,9 @@ func (s *Sim) Requests() []Request { return s.registry.allRequests() }
 
 // Sessions returns every publish session so far, as it stands.
 func (s *Sim) Sessions() []Session { return s.registry.allSessions() }
+
+// Plays returns every play session so far, as it stands.
+func (s *Sim) Plays() []Play { return s.registry.allPlays() }
 
 // Violations returns, in words, everything that a strict ZEGO could object to;
 // of very many the oldest, and how many more there are.

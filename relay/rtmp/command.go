@@ -45,28 +45,29 @@ func parseCommand(m Message, limits Limits) (command, error) {
 
 // object returns argument i as an object, an empty one if it is none.
 func (c command) object(i int) object {
-	if i < len(c.args) {
-		if o, ok := c.args[i].(object); ok {
-			return o
-		}
+	if o, ok := c.arg(i).(object); ok {
+		return o
 	}
 	return object{}
 }
 
 // string returns argument i as a string, "" if it is none.
 func (c command) string(i int) string {
+	s, _ := c.arg(i).(string)
+	return s
+}
+
+// arg returns argument i, nil if there is none.
+func (c command) arg(i int) any {
 	if i < len(c.args) {
-		s, _ := c.args[i].(string)
-		return s
+		return c.args[i]
 	}
-	return ""
+	return nil
 }
 
 // number returns argument i as a number.
 func (c command) number(i int) (n float64, ok bool) {
-	if i < len(c.args) {
-		n, ok = c.args[i].(float64)
-	}
+	n, ok = c.arg(i).(float64)
 	return n, ok
 }
 

@@ -210,6 +210,13 @@ func (c *conn) setTimeouts(t Timeouts) {
 	c.extend(&c.readBy, t.Read, c.nc.SetReadDeadline)
 }
 
+// setWriteTimeout sets one of them, also while another goroutine reads.
+func (c *conn) setWriteTimeout(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.timeouts.Write, c.writeBy = d, time.Time{}
+}
+
 // extend moves a deadline to timeout from now, if it has not just been moved: a
 // deadline costs a timer, and media flows a hundred times a second.
 func (c *conn) extend(by *time.Time, timeout time.Duration, set func(time.Time) error) {

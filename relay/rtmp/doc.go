@@ -1,6 +1,7 @@
 // Package rtmp says what the bytes of an RTMP connection mean: handshake,
 // chunks, messages, commands, and the two kinds of session the relay lives on,
-// an encoder that publishes to us and an upstream that we publish to.
+// a client that publishes to us or plays from us, and an upstream that we publish
+// to or play from.
 //
 // It starts no goroutine and logs nothing. Every call that touches the network
 // blocks until it is done, its deadline passes or its context ends; a context
@@ -34,11 +35,18 @@
 //	            @setDataFrame onMetaData, sequence headers, frames …
 //	            FCUnpublish, deleteStream →     the goodbye
 //
+//	playing     connect, createStream → as above
+//	            play(name, -2000) →           ← StreamBegin, onStatus NetStream.Play.Reset,
+//	                                            NetStream.Play.Start, |RtmpSampleAccess
+//	                                          ← onMetaData, sequence headers, frames …
+//	            deleteStream →                  the player's goodbye, or the stream's end:
+//	                                          ← NetStream.Play.UnpublishNotify, StreamEOF
+//
 // # Reading order
 //
 // Message, then Reader and Writer (bytes to messages and back), conn (what both
-// kinds of session share), Accept and Session (the encoder's side), Dialer and
-// Upstream (the node's side). Message.Inspect and the FLV types stand apart.
+// kinds of session share), Accept and Session (the client's side), Dialer and
+// Upstream (the node's side), play.go (playing, both). Message.Inspect and the FLV types stand apart.
 //
 // The handshake, the message encoders and AMF encoding come from go-rtmp.
 // Chunks and AMF decoding are ours: both face bytes from anybody.

@@ -17,6 +17,9 @@ var (
 	// deleteStream for the stream it publishes.
 	ErrUnpublished = errors.New("the encoder ended the stream")
 
+	// ErrUnplayed is the player's goodbye: closeStream or deleteStream.
+	ErrUnplayed = errors.New("the player has left")
+
 	// ErrProtocol matches every error about bytes that are not RTMP.
 	ErrProtocol = errors.New("not valid RTMP")
 
@@ -29,10 +32,19 @@ const (
 	CodePublishStart   = "NetStream.Publish.Start"
 	CodePublishDenied  = "NetStream.Publish.Denied"
 	CodePublishBadName = "NetStream.Publish.BadName"
+	CodePlayStart      = "NetStream.Play.Start"
 	CodePlayFailed     = "NetStream.Play.Failed"
+	CodePlayNotFound   = "NetStream.Play.StreamNotFound"
 
 	codeUnpublished     = "NetStream.Unpublish.Success"
 	codeUnpublishNotify = "NetStream.Unpublish.Notify"
+	codePlayReset       = "NetStream.Play.Reset"
+	codePlayStop        = "NetStream.Play.Stop"
+	codePlayComplete    = "NetStream.Play.Complete"
+	codePlayUnpublished = "NetStream.Play.UnpublishNotify"
+	codePauseNotify     = "NetStream.Pause.Notify"
+	codeUnpauseNotify   = "NetStream.Unpause.Notify"
+	codeSeekFailed      = "NetStream.Seek.Failed"
 
 	// E-RTMP: the peer asks its client to go on elsewhere.
 	codeReconnectRequest = "NetConnection.Connect.ReconnectRequest"

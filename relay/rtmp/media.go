@@ -213,6 +213,19 @@ func withoutSetDataFrame(p []byte) []byte {
 	return p
 }
 
+// amfSampleAccess begins the message by which a server lets a player look into
+// the media, amfOnStatus one by which it tells of data.
+const (
+	amfSampleAccess = "\x02\x00\x11|RtmpSampleAccess"
+	amfOnStatus     = "\x02\x00\x08onStatus"
+)
+
+// isAside reports whether a data message is a server's word to its player, and
+// not of the stream.
+func (m Message) isAside() bool {
+	return m.Type == TypeData && (hasPrefix(m.Payload, amfSampleAccess) || hasPrefix(m.Payload, amfOnStatus))
+}
+
 func hasPrefix(p []byte, prefix string) bool {
 	return len(p) >= len(prefix) && string(p[:len(prefix)]) == prefix
 }

@@ -8,11 +8,15 @@ import "github.com/yutopp/go-rtmp/message"
 // Say sends a status on the session's stream (§7.2.2): level is "status",
 // "warning" or "error".
 func (s *Session) Say(level, code, description string) error {
-	return s.c.send(commandMessage(s.streamID, "onStatus", 0, nil, statusInfo{
+	return s.c.send(s.status(level, code, description))
+}
+
+func (s *Session) status(level, code, description string) Message {
+	return commandMessage(s.streamID, "onStatus", 0, nil, statusInfo{
 		Level:       level,
 		Code:        code,
 		Description: description,
-	}))
+	})
 }
 
 // SayEOF says that the session's stream has ended (§7.1.7).

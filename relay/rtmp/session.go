@@ -119,6 +119,8 @@ func (s *Session) answer(streamID uint32, cmd command) error {
 			commandMessage(0, "onFCPublish", 0, nil, statusInfo{Level: "status", Code: CodePublishStart}),
 			commandMessage(0, "_result", cmd.transaction, nil, nil),
 		)
+	case "FCSubscribe":
+		return s.c.send(commandMessage(0, "onFCSubscribe", 0, nil, statusInfo{Level: "status", Code: CodePlayStart}))
 	case "publish", "play":
 		s.Action, s.Name, s.streamID = Publish, cmd.string(1), streamID
 		if cmd.name == "play" {
@@ -197,22 +199,13 @@ func (s *Session) Start() error {
 	begin := message.UserCtrlEventStreamBegin{StreamID: s.streamID}
 	return s.c.send(
 		controlMessage(&message.UserCtrl{Event: &begin}),
-		commandMessage(s.streamID, "onStatus", 0, nil, statusInfo{
-			Level:       "status",
-			Code:        CodePublishStart,
-			Description: "Publishing.",
-		}))
+		s.status("status", CodePublishStart, "Publishing."))
 }
 
 // Refuse says no, with a code that encoders know and a sentence that a person
 // can act on, and closes the connection. It blocks for at most a second.
 func (s *Session) Refuse(code, description string) {
-	err := s.c.send(commandMessage(s.streamID, "onStatus", 0, nil, statusInfo{
-		Level:       "error",
-		Code:        code,
-		Description: description,
-	}))
-	if err != nil {
+	if s.Say("error", code, description) != nil {
 		_ = s.c.nc.Close()
 		return
 	}

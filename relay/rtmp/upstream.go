@@ -25,10 +25,12 @@ const (
 	transactionFCPublish    = 3
 	transactionCreateStream = 4
 	transactionPublish      = 5
+	transactionPlay         = 7
 )
 
-// Upstream is a session with a node, made by a Dialer. Once it publishes, one
-// goroutine calls Serve, another Queue, Flush and Unpublish.
+// Upstream is a session with a node, made by a Dialer: one that publishes there,
+// or plays from there. Once it publishes, one goroutine calls Serve, another
+// Queue, Flush and Unpublish. Once it plays, one calls Read.
 type Upstream struct {
 	c        *conn
 	begun    time.Time // when it was dialled
@@ -39,9 +41,16 @@ type Upstream struct {
 // Publish claims the stream at a node that is connected to (§7.2.2.6). It blocks
 // until the node has said NetStream.Publish.Start, or ctx ends, and closes the
 // connection when it returns an error. A refusal matches *StatusError.
-func (u *Upstream) Publish(ctx context.Context) error {
+func (u *Upstream) Publish(ctx context.Context) error { return u.claim(ctx, u.publish) }
+
+// Play asks a node that is connected to for the stream (§7.2.2.1). It blocks until
+// the node has said NetStream.Play.Start, or sends media, or ctx ends, and closes
+// the connection when it returns an error. A refusal matches *StatusError.
+func (u *Upstream) Play(ctx context.Context) error { return u.claim(ctx, u.play) }
+
+func (u *Upstream) claim(ctx context.Context, ask func() error) error {
 	defer u.c.closeWith(ctx)()
-	err := u.publish()
+	err := ask()
 	if err != nil {
 		_ = u.c.nc.Close()
 	}
@@ -50,12 +59,26 @@ func (u *Upstream) Publish(ctx context.Context) error {
 
 func (u *Upstream) publish() error {
 	// Nobody has to answer the first two; FMS-like servers want to see them.
-	err := u.c.send(
+	err := u.createStream(
 		commandMessage(0, "releaseStream", transactionRelease, nil, u.name),
 		commandMessage(0, "FCPublish", transactionFCPublish, nil, u.name),
-		commandMessage(0, "createStream", transactionCreateStream, nil),
 	)
 	if err != nil {
+		return err
+	}
+	if err := u.c.send(commandMessage(u.streamID, "publish", transactionPublish, nil, u.name, "live")); err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	_, err = u.await("publish", func(c command) bool {
+		return c.name == "onStatus" && c.status().Code == CodePublishStart
+	})
+	return err
+}
+
+// createStream makes the message stream of the session (§7.2.1.3). What is sent
+// before goes in the same write.
+func (u *Upstream) createStream(before ...Message) error {
+	if err := u.c.send(append(before, commandMessage(0, "createStream", transactionCreateStream, nil))...); err != nil {
 		return fmt.Errorf("createStream: %w", err)
 	}
 	created, err := u.await("createStream", func(c command) bool {
@@ -69,13 +92,7 @@ func (u *Upstream) publish() error {
 		return fmt.Errorf("createStream: %w", protocolErrorf("an answer without a stream id"))
 	}
 	u.streamID = uint32(id)
-	if err := u.c.send(commandMessage(u.streamID, "publish", transactionPublish, nil, u.name, "live")); err != nil {
-		return fmt.Errorf("publish: %w", err)
-	}
-	_, err = u.await("publish", func(c command) bool {
-		return c.name == "onStatus" && c.status().Code == CodePublishStart
-	})
-	return err
+	return nil
 }
 
 // await reads until a command that is the answer to the one named, or a
@@ -134,15 +151,34 @@ func (u *Upstream) readCommand() (command, error) {
 // nil. It blocks until then or until Close.
 func (u *Upstream) Serve() error {
 	for {
-		cmd, err := u.readCommand()
-		if err != nil {
+		if _, err := u.Read(); err != nil {
 			return err
 		}
+	}
+}
+
+// Read is Serve up to the next audio, video or data message of the stream, which
+// it returns.
+func (u *Upstream) Read() (Message, error) {
+	for {
+		m, err := u.c.read()
+		switch {
+		case err != nil:
+			return Message{}, err
+		case m.IsMedia() && !m.isAside():
+			return m, nil
+		case m.Type != TypeCommand && m.Type != TypeCommandAMF3:
+			continue
+		}
+		cmd, err := parseCommand(m, u.c.in.limits)
+		if err != nil {
+			return Message{}, err
+		}
 		if refusal := refusalIn(cmd); refusal != nil {
-			return refusal
+			return Message{}, refusal
 		}
 		if status := cmd.status(); cmd.name == "onStatus" && isEnd(status.Code) {
-			return &status
+			return Message{}, &status
 		}
 	}
 }
@@ -159,6 +195,7 @@ func IsUnpublished(err error) bool {
 func isEnd(code string) bool {
 	switch code {
 	case codeUnpublished, codeUnpublishNotify,
+		codePlayUnpublished, codePlayStop, codePlayComplete,
 		"NetConnection.Connect.Closed", "NetConnection.Connect.AppShutdown",
 		codeReconnectRequest:
 		return true

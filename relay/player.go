@@ -1,0 +1,244 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"zegorelay/dispatch"
+	"zegorelay/relay/rtmp"
+)
+
+var (
+	// errAbsent ends a player that has waited in vain.
+	errAbsent = errors.New("the stream isn't there")
+
+	// errTooSlow ends one that takes nothing.
+	errTooSlow = errors.New("the player takes nothing")
+)
+
+// player is one local player's stay on a stream. The stream doesn't notice how
+// fast it is.
+type player struct {
+	stream  *Stream
+	session *rtmp.Session
+	log     zerolog.Logger
+	end     context.CancelCauseFunc
+
+	begun   atomic.Bool // it has been given something
+	bytes   uint64
+	skipped uint64
+	clock   timeline
+}
+
+// audience is all players of a stream.
+type audience struct {
+	mu      sync.Mutex
+	players map[*player]bool
+}
+
+func (a *audience) enter(p *player) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.players == nil {
+		a.players = make(map[*player]bool)
+	}
+	a.players[p] = true
+}
+
+func (a *audience) exit(p *player) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.players, p)
+}
+
+func (a *audience) size() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.players)
+}
+
+// turnAway ends those who still wait for the picture.
+func (a *audience) turnAway(reason error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for p := range a.players {
+		if !p.begun.Load() {
+			p.end(reason)
+		}
+	}
+}
+
+// play serves a player to the end of its connection, or of its stream.
+func (s *Server) play(ctx, life context.Context, session *rtmp.Session, visit *visit) {
+	stream, leave, err := s.stage(ctx, life, session)
+	if err != nil {
+		s.refuse(session, err)
+		return
+	}
+	defer leave()
+	visit.stays()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	p := &player{
+		stream:  stream,
+		session: session,
+		log:     stream.log.With().Stringer(logRemote, session.RemoteAddr()).Logger(),
+		end:     end,
+	}
+	stream.counters.plays.Add(1)
+	stream.audience.enter(p)
+	defer stream.audience.exit(p)
+	p.run(ctx)
+}
+
+// stage finds the stream that a session wants to play. The caller calls leave when
+// the player does. The error is a *refusal, or why ctx ended.
+func (s *Server) stage(ctx, life context.Context, session *rtmp.Session) (stream *Stream, leave func(), err error) {
+	addr := addrOf(session.RemoteAddr())
+	if !slices.ContainsFunc(s.o.PlayAllow, func(p netip.Prefix) bool { return p.Contains(addr) }) {
+		return nil, nil, unplayable(rtmp.CodePlayFailed, "%s may not play here: ZEGORELAY_PLAY_ALLOW says who may", addr)
+	}
+	wanted, problem := s.addressOf(session)
+	switch {
+	case problem != "":
+		return nil, nil, unplayable(rtmp.CodePlayFailed, "%s", problem)
+	case wanted.direction == dispatch.Push:
+		push := s.published(wanted.id)
+		if push == nil {
+			return nil, nil, unplayable(rtmp.CodePlayNotFound, "%s is not being published here", wanted.id)
+		}
+		return push.Stream, func() {}, nil
+	}
+	pull, err := s.pulled(ctx, life, wanted.id)
+	if err != nil {
+		return nil, nil, err
+	}
+	return pull.Stream, func() { pull.leave(ctx.Err() != nil) }, nil
+}
+
+func unplayable(code, format string, args ...any) *refusal {
+	return &refusal{code: code, reason: fmt.Sprintf(format, args...)}
+}
+
+// pulled returns the stream of a StreamId that is, from now on, pulled for one
+// player more. One that is about to end is waited for.
+func (s *Server) pulled(ctx, life context.Context, id string) (*pull, error) {
+	for {
+		p, err := s.findPull(life, id)
+		if err != nil {
+			return nil, err
+		}
+		if refused := refusalFor(p.lastVerdict()); refused != nil {
+			return nil, unplayable(rtmp.CodePlayFailed, "%s", refused.reason)
+		}
+		if p.join() {
+			return p, nil
+		}
+		select {
+		case <-p.closed:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// run shows the stream, from the newest keyframe on, until ctx or the stream ends.
+// A player that comes before there is anything is held; so is one whose stream has
+// lost its node.
+func (p *player) run(ctx context.Context) {
+	p.log.Info().Str(logClient, cut(p.session.Client, maxReason)).Msg("player joins")
+	begun := time.Now()
+	var listener sync.WaitGroup
+	listener.Go(func() { p.end(guarded(p.session.Hold)) })
+	defer context.AfterFunc(ctx, p.session.Hurry)()
+	if p.stream.direction == dispatch.Pull {
+		defer whenSilent(p.stream.o.PullWait, p.stream.lastMediaSince(begun), func() { p.end(errAbsent) })()
+	}
+	reason := p.feed(ctx)
+	p.log.Info().Str(logReason, reason.Error()).Stringer(logAfter, rounded(time.Since(begun))).
+		Uint64(logBytes, p.bytes).Uint64(logSkipped, p.skipped).Msg("player gone")
+	p.conclude(reason)
+	listener.Wait()
+}
+
+// feed writes what the backlog has, as it comes. One that takes nothing is given
+// up; one that is only slow misses GOPs.
+func (p *player) feed(ctx context.Context) error {
+	follower := p.stream.backlog.view()
+	batch := make([]entry, 0, batchMessages)
+	for {
+		var err error
+		if batch, err = follower.read(ctx, batch[:0], batchBytes); err != nil {
+			return err
+		}
+		p.skipped += follower.dropped
+		p.stream.counters.skipped.Add(follower.dropped)
+		follower.dropped = 0
+		if err := p.write(batch); err != nil {
+			return err
+		}
+		clear(batch) // the payloads are the backlog's to keep, not ours
+	}
+}
+
+// write sends a batch in one system call.
+func (p *player) write(batch []entry) error {
+	if !p.begun.Load() {
+		p.begun.Store(true)
+		p.session.StartPlay()
+	}
+	size := 0
+	for i := range batch {
+		m := batch[i].Message
+		m.Timestamp = p.clock.at(m.Timestamp)
+		p.session.Queue(m)
+		size += len(m.Payload)
+	}
+	p.bytes += uint64(size)
+	p.stream.counters.bytesPlayed.Add(uint64(size))
+	err := p.session.Flush()
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errTooSlow
+	case err != nil:
+		return fmt.Errorf("write: %w", err)
+	}
+	return nil
+}
+
+// conclude tells a player why there is no more, if it can still hear it, and
+// closes.
+func (p *player) conclude(reason error) {
+	var refused *refusal
+	isOver := errors.Is(reason, errDrained) || errors.Is(reason, errAbsent) || errors.Is(reason, errShutdown)
+	switch {
+	case errors.As(reason, &refused):
+		p.session.Refuse(rtmp.CodePlayFailed, cut(refused.reason, maxReason))
+	case isOver && p.begun.Load():
+		p.session.EndPlay()
+	case isOver:
+		p.session.Refuse(rtmp.CodePlayNotFound, cut(p.stream.absence(), maxReason))
+	default:
+		_ = p.session.Close()
+	}
+}
+
+// absence says why there is nothing to play.
+func (s *Stream) absence() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	why := s.now.lastError
+	if why == "" {
+		why = "it ended before it began"
+	}
+	return fmt.Sprintf("%s isn't there: %s", s.id, why)
+}

@@ -1,0 +1,531 @@
+package relay_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"zegorelay/dispatch"
+	"zegorelay/dispatch/zegosim"
+	"zegorelay/relay"
+	"zegorelay/relay/rtmp"
+)
+
+// playable lets everybody on loopback play, and waits briefly.
+func playable(o *relay.Options) {
+	o.PlayAllow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	o.PullIdle, o.PullWait = 200*time.Millisecond, 2*time.Second
+}
+
+// viewer is a player that keeps what it gets.
+type viewer struct {
+	r    *rig
+	up   *rtmp.Upstream
+	over chan error // why its session ended
+
+	mu    sync.Mutex
+	got   []rtmp.Message
+	audit *zegosim.Audit // is told, too, if there is one
+}
+
+// tryPlay plays app/name, and returns what the player sees if it may not.
+func (r *rig) tryPlay(url string) (*rtmp.Upstream, error) {
+	r.t.Helper()
+	app, name := path.Split(url)
+	app = strings.Trim(app, "/")
+	target := rtmp.Target{Addr: r.addr, TCURL: "rtmp://" + r.addr + "/" + app, App: app, Name: name}
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	defer cancel()
+	up, err := rtmp.Dialer{}.Connect(ctx, target)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { up.Close() })
+	return up, up.Play(ctx)
+}
+
+func (r *rig) play(url string, audit *zegosim.Audit) *viewer {
+	r.t.Helper()
+	up, err := r.tryPlay(url)
+	if err != nil {
+		r.t.Fatalf("play %s: %v\n%s", url, err, r.log.String())
+	}
+	v := &viewer{r: r, up: up, audit: audit, over: make(chan error, 1)}
+	go func() {
+		for {
+			m, err := up.Read()
+			if err != nil {
+				v.over <- err
+				return
+			}
+			v.mu.Lock()
+			v.got = append(v.got, m)
+			if audit != nil {
+				audit.Received(1, m)
+			}
+			v.mu.Unlock()
+		}
+	}()
+	return v
+}
+
+func (v *viewer) messages() []rtmp.Message {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return append([]rtmp.Message(nil), v.got...)
+}
+
+// frames are the pictures and sounds that the viewer got.
+func (v *viewer) frames() []rtmp.Message {
+	var frames []rtmp.Message
+	for _, m := range v.messages() {
+		if k := m.Inspect().Kind; m.Type != rtmp.TypeData && (k == rtmp.Frame || k == rtmp.Keyframe) {
+			frames = append(frames, m)
+		}
+	}
+	return frames
+}
+
+// waitFrames waits until the viewer has n frames.
+func (v *viewer) waitFrames(n int) {
+	v.r.t.Helper()
+	v.r.waitFor(fmt.Sprintf("%d frames at a player", n), func() bool { return len(v.frames()) >= n })
+}
+
+// waitFrame waits until the viewer has one that was sent.
+func (v *viewer) waitFrame(m rtmp.Message) {
+	v.r.t.Helper()
+	v.r.waitFor("a frame at a player", func() bool {
+		return slices.ContainsFunc(v.frames(), func(got rtmp.Message) bool { return string(got.Payload) == string(m.Payload) })
+	})
+}
+
+// checkWatchable holds what a viewer got against what a decoder needs.
+func (v *viewer) checkWatchable() {
+	v.r.t.Helper()
+	headers := make(map[rtmp.Type]bool)
+	var last uint32
+	for i, m := range v.messages() {
+		kind := m.Inspect().Kind
+		switch {
+		case kind == rtmp.SequenceHeader:
+			headers[m.Type] = true
+		case kind == rtmp.Metadata:
+		case !headers[m.Type]:
+			v.r.t.Fatalf("message %d: %v before its header", i, m.Type)
+		}
+		if int32(m.Timestamp-last) < 0 {
+			v.r.t.Errorf("message %d: time falls from %d to %d", i, last, m.Timestamp)
+		}
+		last = m.Timestamp
+	}
+	if frames := v.frames(); len(frames) == 0 || frames[0].Inspect().Kind != rtmp.Keyframe || frames[0].Timestamp > 100 {
+		v.r.t.Errorf("it doesn't begin with a keyframe at 0")
+	}
+}
+
+// checkSame holds a viewer's frames against those that an encoder sent: all of
+// them from the one that it began with, once, in order.
+func (v *viewer) checkSame(sent []rtmp.Message) {
+	v.r.t.Helper()
+	got := v.frames()
+	from := -1
+	for i, m := range sent {
+		if len(got) > 0 && string(m.Payload) == string(got[0].Payload) {
+			from = i
+		}
+	}
+	if from < 0 {
+		v.r.t.Fatalf("the first of %d frames was never sent", len(got))
+	}
+	for i, m := range got {
+		if from+i >= len(sent) || string(sent[from+i].Payload) != string(m.Payload) {
+			v.r.t.Fatalf("frame %d of %d, at %d ms, is not what was sent as number %d", i, len(got), m.Timestamp, from+i)
+		}
+		if want := sent[from+i].Timestamp - sent[from].Timestamp; m.Timestamp != want {
+			v.r.t.Fatalf("frame %d has the time %d, want %d", i, m.Timestamp, want)
+		}
+	}
+}
+
+// stream sends n pairs of frames in their own time, and returns them.
+func (e *encoder) stream(n int) []rtmp.Message {
+	e.r.t.Helper()
+	var sent []rtmp.Message
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for range n {
+		pair := e.frame()
+		for _, m := range pair {
+			e.send(m)
+		}
+		sent = append(sent, pair...)
+		<-tick.C
+	}
+	return sent
+}
+
+func (r *rig) pullStatus(id string) relay.Status {
+	for _, s := range r.srv.Streams() {
+		if s.StreamID == id && s.Direction == dispatch.Pull {
+			return s
+		}
+	}
+	return relay.Status{State: relay.Closed}
+}
+
+// checkCalm is checkAll for a rig whose streams need not have arrived whole.
+func (r *rig) checkCalm() {
+	r.t.Helper()
+	for _, v := range r.sim.Violations() {
+		r.t.Error(v)
+	}
+}
+
+func TestPlayersOfAPull(t *testing.T) {
+	r := newRig(t, setup{tune: playable})
+	e := r.publish()
+	sent := e.stream(30)
+	first := r.play("pull/cam1", nil)
+	sent = append(sent, e.stream(30)...)
+	second := r.play("pull/cam1?token=1", nil)
+	sent = append(sent, e.stream(30)...)
+	for _, v := range []*viewer{first, second} {
+		v.waitFrames(80)
+		v.checkWatchable()
+		v.checkSame(sent)
+	}
+	s := r.pullStatus("cam1")
+	if s.State != relay.Playing || s.Players != 2 || s.Dispatches != 1 || s.Sessions != 1 || s.Node == "" {
+		t.Errorf("status of the pull: %+v", s)
+	}
+	if plays := r.sim.Plays(); len(plays) != 1 {
+		t.Errorf("%d play sessions at nodes, want 1", len(plays))
+	}
+	e.goodbye0()
+	// The stream has ended for good: players are held, then told.
+	for _, v := range []*viewer{first, second} {
+		err := <-v.over
+		if status := new(rtmp.StatusError); !errors.As(err, &status) || status.Code != "NetStream.Play.UnpublishNotify" {
+			t.Errorf("the player's end: %v", err)
+		}
+	}
+	r.waitLog("player gone", "the stream isn't there")
+	r.waitFor("the end of the pull", func() bool { return r.pullStatus("cam1").State == relay.Closed })
+	r.checkCalm()
+}
+
+// goodbye0 says goodbye and waits for nothing.
+func (e *encoder) goodbye0() { _ = e.up.Unpublish() }
+
+// However the node's session ends, players get every frame once, at its own
+// time: what the next node repeats is left out.
+func TestPullNodeLost(t *testing.T) {
+	for _, how := range zegosim.Endings() {
+		t.Run(how.String(), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, setup{tune: playable, nodes: 3})
+			e := r.publish()
+			sent := e.stream(20)
+			v := r.play("pull/cam1", nil)
+			for range 3 {
+				v.waitFrame(sent[len(sent)-1])
+				if n := r.sim.NodeAt(r.pullStatus("cam1").Node).EndPlays("cam1", how); n != 1 {
+					t.Fatalf("%d play sessions at the node", n)
+				}
+				before := r.pullStatus("cam1").Sessions
+				var more []rtmp.Message
+				for r.pullStatus("cam1").Sessions == before {
+					more = append(more, e.stream(1)...)
+				}
+				sent = append(sent, more...)
+				sent = append(sent, e.stream(10)...)
+			}
+			v.waitFrame(sent[len(sent)-1])
+			v.checkWatchable()
+			if how == zegosim.StallSession || how == zegosim.BlackholeSession {
+				return // no node keeps as long as the stall time: something is lost
+			}
+			v.checkSame(sent)
+			r.checkCalm()
+		})
+	}
+}
+
+// The stream itself begins anew, elsewhere: players go on, their time does, too.
+func TestPullOfAStreamThatBeginsAnew(t *testing.T) {
+	r := newRig(t, setup{tune: playable, nodes: 3})
+	e := r.publish()
+	e.stream(30)
+	v := r.play("pull/cam1", nil)
+	v.waitFrames(50)
+	r.killNode()
+	e.stream(80)
+	v.waitFrames(150)
+	v.checkWatchable()
+	if s := r.pullStatus("cam1"); s.Players != 1 || s.Sessions < 2 {
+		t.Errorf("status: %+v", s)
+	}
+	e.goodbye0()
+	e2 := r.publishAfter("cam1")
+	e2.stream(60)
+	v.waitFrames(220)
+	v.checkWatchable()
+}
+
+// publishAfter publishes as soon as the stream before has ended.
+func (r *rig) publishAfter(key string) *encoder {
+	r.t.Helper()
+	r.waitFor("the end of "+key, func() bool {
+		for _, s := range r.srv.Streams() {
+			if s.StreamID == key && s.Direction == dispatch.Push {
+				return false
+			}
+		}
+		return true
+	})
+	return r.publishAs(key)
+}
+
+func TestPullOfNothing(t *testing.T) {
+	r := newRig(t, setup{tune: playable})
+	begun := time.Now()
+	_, err := r.tryPlay("pull/nobody")
+	var status *rtmp.StatusError
+	if !errors.As(err, &status) || status.Code != rtmp.CodePlayNotFound {
+		t.Fatalf("the player sees %v", err)
+	}
+	if !strings.Contains(status.Description, "nobody publishes it") {
+		t.Errorf("it is told %q", status.Description)
+	}
+	if held := time.Since(begun); held < 2*time.Second || held > 3*time.Second {
+		t.Errorf("held for %v", held)
+	}
+	// Nobody waits any more: nobody is asked.
+	n := len(r.sim.Requests())
+	r.waitFor("the end of the pull", func() bool { return r.pullStatus("nobody").State == relay.Closed })
+	if more := len(r.sim.Requests()) - n; more > 1 {
+		t.Errorf("%d calls for nobody", more)
+	}
+	r.checkCalm()
+}
+
+// A player that comes before the stream is held until it is there.
+func TestPlayerWaits(t *testing.T) {
+	r := newRig(t, setup{tune: playable})
+	type result struct {
+		up  *rtmp.Upstream
+		err error
+	}
+	played := make(chan result, 1)
+	go func() {
+		up, err := r.tryPlay("pull/cam1")
+		played <- result{up, err}
+	}()
+	r.waitFor("a play that finds nothing", func() bool { return r.pullStatus("cam1").LastError != "" })
+	e := r.publish()
+	e.stream(10)
+	if got := <-played; got.err != nil {
+		t.Fatal(got.err)
+	}
+	r.checkCalm()
+}
+
+func TestPullVerdicts(t *testing.T) {
+	for _, c := range []struct {
+		fault zegosim.APIFault
+		code  string
+		says  string
+		fast  bool
+	}{
+		{zegosim.AnswerCode(1003), rtmp.CodePlayNotFound, "1003", false},
+		{zegosim.AnswerCode(100000004), rtmp.CodePlayFailed, "100000004", true},
+		{zegosim.AnswerCode(30009), rtmp.CodePlayFailed, "30009", true},
+		{zegosim.AnswerHTTP{Status: 500}, rtmp.CodePlayNotFound, "500", false},
+	} {
+		t.Run(fmt.Sprint(c.fault), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, setup{tune: playable})
+			r.sim.SetAPIFault(c.fault)
+			begun := time.Now()
+			_, err := r.tryPlay("pull/cam1")
+			var status *rtmp.StatusError
+			if !errors.As(err, &status) || status.Code != c.code || !strings.Contains(status.Description, c.says) {
+				t.Errorf("the player sees %v", err)
+			}
+			if fast := time.Since(begun) < time.Second; fast != c.fast {
+				t.Errorf("told after %v", time.Since(begun))
+			}
+		})
+	}
+}
+
+func TestPullNodeFaults(t *testing.T) {
+	for _, fault := range []zegosim.NodeFault{zegosim.SilentHandshake, zegosim.SilentPublish, zegosim.RefusePublish,
+		zegosim.ResetOnStart, zegosim.CloseOnStart, zegosim.StopReading, zegosim.Blackhole} {
+		t.Run(fmt.Sprint(fault), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, setup{tune: func(o *relay.Options) { playable(o); o.PullWait = 5 * time.Second }})
+			e := r.publish()
+			e.stream(10)
+			publishes := r.sim.NodeAt(r.status().Node)
+			for _, n := range r.sim.Nodes() {
+				if n != publishes {
+					n.SetFault(fault)
+				}
+			}
+			v := r.play("pull/cam1", nil)
+			sent := e.stream(10)
+			v.waitFrames(len(sent))
+			v.checkWatchable()
+			r.checkCalm()
+		})
+	}
+}
+
+func TestPullIdle(t *testing.T) {
+	r := newRig(t, setup{tune: func(o *relay.Options) { playable(o); o.PullIdle = time.Second }})
+	e := r.publish()
+	e.stream(10)
+	v := r.play("pull/cam1", nil)
+	v.waitFrames(10)
+	v.up.Unplay()
+	r.waitLog("player gone", "the player has left")
+	e.stream(10)
+	if s := r.pullStatus("cam1"); s.Players != 0 || s.State != relay.Playing {
+		t.Errorf("just after the last player: %+v", s)
+	}
+	v = r.play("pull/cam1", nil)
+	v.waitFrames(10)
+	if s := r.pullStatus("cam1"); s.Dispatches != 1 || s.Sessions != 1 || s.Plays != 2 {
+		t.Errorf("a player that came back in time: %+v", s)
+	}
+	_ = v.up.Close()
+	begun := time.Now()
+	r.waitFor("the end of the pull", func() bool {
+		return r.pullStatus("cam1").State == relay.Closed && !r.sim.Plays()[0].Ended.IsZero()
+	})
+	if took := time.Since(begun); took < 900*time.Millisecond || took > 2*time.Second {
+		t.Errorf("ended after %v", took)
+	}
+	r.checkCalm()
+}
+
+// A player that takes nothing costs the others nothing, and is given up.
+func TestStalledPlayer(t *testing.T) {
+	r := newRig(t, setup{tune: playable})
+	e := r.publish()
+	e.size = 20_000
+	e.stream(10)
+	stalled, err := r.tryPlay("pull/cam1") // reads no more
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stalled.Close()
+	v := r.play("pull/cam1", nil)
+	sent := e.stream(10)
+	late, frames := time.Duration(0), len(v.frames())
+	for range 300 {
+		begun := time.Now()
+		sent = append(sent, e.stream(1)...)
+		frames += 2
+		v.waitFrames(frames - 2)
+		late = max(late, time.Since(begun)-20*time.Millisecond)
+	}
+	v.checkWatchable()
+	if late > 200*time.Millisecond {
+		t.Errorf("the other player had a frame %v late", late)
+	}
+	if s := r.pullStatus("cam1"); s.Players == 2 && s.Skipped == 0 {
+		t.Logf("the stalled one has not missed anything yet: %+v", s)
+	}
+	r.waitLog("player gone", "takes nothing")
+	r.checkCalm()
+}
+
+func TestPlayersOfAPush(t *testing.T) {
+	r := newRig(t, setup{tune: playable})
+	if _, err := r.tryPlay("live/cam1"); err == nil || !strings.Contains(err.Error(), "not being published here") {
+		t.Errorf("before it is published: %v", err)
+	}
+	e := r.publish()
+	sent := e.stream(70)
+	v := r.play("live/cam1", nil)
+	r.killNode() // is nothing to those who play here
+	sent = append(sent, e.stream(60)...)
+	v.waitFrames(120)
+	v.checkWatchable()
+	v.checkSame(sent)
+	if s := r.status(); s.Players != 1 || s.BytesPlayed == 0 {
+		t.Errorf("status: %+v", s)
+	}
+
+	// Another encoder, with other tracks, goes on: so does the player.
+	e.goodbye()
+	var status *rtmp.StatusError
+	if err := <-v.over; !errors.As(err, &status) || status.Code != "NetStream.Play.UnpublishNotify" {
+		t.Errorf("the player's end: %v", err)
+	}
+	r.checkAll()
+}
+
+func TestPlayRefused(t *testing.T) {
+	r := newRig(t, setup{tune: func(o *relay.Options) { playable(o); o.PlayAllow = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }})
+	if _, err := r.tryPlay("pull/cam1"); err == nil || !strings.Contains(err.Error(), "ZEGORELAY_PLAY_ALLOW") {
+		t.Errorf("from an address that may not: %v", err)
+	}
+	r = newRig(t, setup{tune: playable})
+	for url, says := range map[string]string{
+		"other/cam1":   "unknown application",
+		"pull/a b":     "can't be a ZEGO StreamId",
+		"pull/?a=1":    "no StreamId",
+		"live/?a=1":    "no stream key",
+		"pull/x/cam+1": "unknown application",
+	} {
+		_, err := r.tryPlay(url)
+		var status *rtmp.StatusError
+		if !errors.As(err, &status) || status.Code != rtmp.CodePlayFailed || !strings.Contains(status.Description, says) {
+			t.Errorf("%s: the player sees %v", url, err)
+		}
+	}
+	if _, err := r.dial("../pull/cam1"); err == nil || !strings.Contains(err.Error(), "is for playing") {
+		t.Errorf("publishing to the application for playing: %v", err)
+	}
+	if n := len(r.sim.Requests()); n > 0 {
+		t.Errorf("%d calls for those who may not play", n)
+	}
+}
+
+// SIGTERM tells players, and doesn't wait for one that hangs.
+func TestShutdownWithPlayers(t *testing.T) {
+	r := newRig(t, setup{tune: playable})
+	e := r.publish()
+	e.size = 20_000
+	e.stream(10)
+	stalled, err := r.tryPlay("pull/cam1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stalled.Close()
+	v, local := r.play("pull/cam1", nil), r.play("live/cam1", nil)
+	e.stream(50)
+	begun := time.Now()
+	r.stop()
+	if took := time.Since(begun); took > 4*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	for _, v := range []*viewer{v, local} {
+		var status *rtmp.StatusError
+		if err := <-v.over; !errors.As(err, &status) || status.Code != "NetStream.Play.UnpublishNotify" {
+			t.Errorf("a player's end: %v", err)
+		}
+	}
+	r.checkCalm()
+}
