@@ -65,8 +65,7 @@ func (s *Stream) logLoss(lost *loss, tries int, delay time.Duration) {
 
 func (s *Stream) logEnd() {
 	event := s.log.Info()
-	undelivered := s.backlog.undelivered()
-	if undelivered > 0 {
+	if undelivered := s.backlog.undelivered(); undelivered > 0 && s.direction == dispatch.Push {
 		event = s.log.Warn().Uint64(logUndelivered, undelivered)
 	}
 	st := s.Status()

@@ -21,6 +21,9 @@ var (
 	// errAbsent ends a player that has waited in vain.
 	errAbsent = errors.New("the stream isn't there")
 
+	// errEnded ends one that has all.
+	errEnded = errors.New("the stream has ended")
+
 	// errTooSlow ends one that takes nothing.
 	errTooSlow = errors.New("the player takes nothing")
 )
@@ -164,6 +167,9 @@ func (p *player) run(ctx context.Context) {
 		defer whenSilent(p.stream.o.PullWait, p.stream.lastMediaSince(begun), func() { p.end(errAbsent) })()
 	}
 	reason := p.feed(ctx)
+	if errors.Is(reason, errDrained) {
+		reason = errEnded
+	}
 	p.log.Info().Str(logReason, reason.Error()).Stringer(logAfter, rounded(time.Since(begun))).
 		Uint64(logBytes, p.bytes).Uint64(logSkipped, p.skipped).Msg("player gone")
 	p.conclude(reason)
@@ -219,7 +225,7 @@ func (p *player) write(batch []entry) error {
 // closes.
 func (p *player) conclude(reason error) {
 	var refused *refusal
-	isOver := errors.Is(reason, errDrained) || errors.Is(reason, errAbsent) || errors.Is(reason, errShutdown)
+	isOver := errors.Is(reason, errEnded) || errors.Is(reason, errAbsent) || errors.Is(reason, errShutdown)
 	switch {
 	case errors.As(reason, &refused):
 		p.session.Refuse(rtmp.CodePlayFailed, cut(refused.reason, maxReason))

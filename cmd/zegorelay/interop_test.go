@@ -187,17 +187,6 @@ func TestE2ERTMPS(t *testing.T) {
 	auditMedia(t, readFLV(t, sent), rec.sessions[0], 300)
 }
 
-// Nothing can be played yet: a player is told so.
-func TestE2EPlayersAreRefused(t *testing.T) {
-	t.Parallel()
-	p := start(t, startSim(t, &recorder{}, ""))
-	out, err := exec.Command("rtmpdump", "-r", "rtmp://"+p.addr+"/live/cam1", "-o", "/dev/null").CombinedOutput()
-	if err == nil || !strings.Contains(p.log.String(), "nothing can be played here") {
-		t.Errorf("rtmpdump: %v\n%s\n%s", err, out, p.log)
-	}
-	p.terminate()
-}
-
 // A real lack of descriptors: idle connections take all, and once they are gone
 // a publish works.
 func TestE2ENoDescriptors(t *testing.T) {
