@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"path"
 	"slices"
@@ -501,6 +502,90 @@ func TestPlayRefused(t *testing.T) {
 	if n := len(r.sim.Requests()); n > 0 {
 		t.Errorf("%d calls for those who may not play", n)
 	}
+}
+
+// A player that comes second begins a round trip after its play.
+func TestSecondPlayerBeginsAtOnce(t *testing.T) {
+	r := newRig(t, setup{tune: playable})
+	e := r.publish()
+	e.stream(10)
+	r.play("pull/cam1", nil).waitFrames(10)
+	const oneWay = 100 * time.Millisecond
+	r.addr = distant(t, r.addr, oneWay)
+	target := rtmp.Target{Addr: r.addr, TCURL: "rtmp://" + r.addr + "/pull", App: "pull", Name: "cam1"}
+	up, err := rtmp.Dialer{}.Connect(r.t.Context(), target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer up.Close()
+	begun := time.Now()
+	if err := up.Play(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		m, err := up.Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Inspect().Kind == rtmp.Keyframe {
+			break
+		}
+	}
+	// One round trip is createStream's, before the play is sent.
+	if took := time.Since(begun) - 2*oneWay; took > 3*oneWay {
+		t.Errorf("from play to the first keyframe: %v, a round trip is %v", took, 2*oneWay)
+	} else {
+		t.Logf("from play to the first keyframe: %v, a round trip is %v", took.Round(time.Millisecond), 2*oneWay)
+	}
+}
+
+// distant is an address behind which another one is, so far away.
+func distant(t *testing.T, addr string, oneWay time.Duration) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	carry := func(to, from net.Conn) {
+		type piece struct {
+			bytes []byte
+			due   time.Time
+		}
+		road := make(chan piece, 10_000)
+		go func() {
+			defer close(road)
+			for {
+				b := make([]byte, 64<<10)
+				n, err := from.Read(b)
+				if err != nil {
+					return
+				}
+				road <- piece{b[:n], time.Now().Add(oneWay)}
+			}
+		}()
+		for p := range road {
+			<-time.After(time.Until(p.due))
+			_, _ = to.Write(p.bytes)
+		}
+		to.Close()
+	}
+	go func() {
+		for {
+			near, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", addr)
+			if err != nil {
+				near.Close()
+				continue
+			}
+			go carry(near, far)
+			go carry(far, near)
+		}
+	}()
+	return ln.Addr().String()
 }
 
 // SIGTERM tells players, and doesn't wait for one that hangs.

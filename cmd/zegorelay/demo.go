@@ -15,6 +15,7 @@ import (
 
 	"zegorelay/cmd/zegorelay/testcard"
 	"zegorelay/config"
+	"zegorelay/dispatch"
 	"zegorelay/dispatch/zegosim"
 	"zegorelay/relay/rtmp"
 )
@@ -120,7 +121,7 @@ type demo struct {
 
 	deaths  int
 	dropped uint64            // by the relay, by a bound that it names
-	before  map[string]volume // by StreamId, at the last line
+	before  map[string]volume // by name, at the last line
 }
 
 // volume is what went in and out of the relay for a stream.
@@ -132,8 +133,9 @@ func (d *demo) greet(fault, apiURL string) {
 	}
 	fmt.Fprintf(d.out, "A stand-in for ZEGO with %d nodes, the relay and a test encoder run in this process.\n"+
 		"Every %v the node in use is killed.\n\n"+
-		"Your own encoder can join in:\n  server      %s\n  stream key  any letters, digits, - and _\n\n",
-		demoNodes, demoKill, d.daemon.publishURL())
+		"Your own encoder can join in:\n  server      %s\n  stream key  any letters, digits, - and _\n"+
+		"Watch it as ZEGO has it:\n  player      %s\n\n",
+		demoNodes, demoKill, d.daemon.publishURL(), d.daemon.playURL(demoKey))
 }
 
 // play runs relay and encoder for a time (0: until ctx ends) and lets both end
@@ -193,7 +195,7 @@ func (d *demo) watch(ctx context.Context, ended <-chan struct{}) {
 func (d *demo) killNode() {
 	for _, s := range d.daemon.relay.Streams() {
 		node := d.sim.NodeAt(s.Node)
-		if s.StreamID != demoKey || node == nil {
+		if s.StreamID != demoKey || s.Direction != dispatch.Push || node == nil {
 			continue
 		}
 		node.Kill()
@@ -207,16 +209,20 @@ func (d *demo) killNode() {
 func (d *demo) note() {
 	now := make(map[string]volume)
 	for _, s := range d.daemon.relay.Streams() {
-		before := d.before[s.StreamID]
-		now[s.StreamID] = volume{in: s.BytesIn, out: s.BytesOut}
+		name := s.StreamID
+		if s.Direction == dispatch.Pull {
+			name = d.daemon.cfg.PullApp + "/" + name
+		}
+		before := d.before[name]
+		now[name] = volume{in: s.BytesIn, out: s.BytesOut + s.BytesPlayed}
 		lost := "       –"
-		if s.StreamID == demoKey {
+		if name == demoKey {
 			lost = fmt.Sprintf("%8d", d.audit.Report().Missing)
 			d.dropped = s.Dropped
 		}
 		fmt.Fprintf(d.out, "%s  %-12s %-12s node %-21s in %5d kbit/s  out %5d kbit/s  lost %s  re-dispatches %d\n",
-			d.clock(), s.StreamID, s.State, cmp.Or(s.Node, "–"),
-			kbits(s.BytesIn-before.in), kbits(s.BytesOut-before.out), lost, s.Dispatches-min(s.Dispatches, 1))
+			d.clock(), name, s.State, cmp.Or(s.Node, "–"),
+			kbits(s.BytesIn-before.in), kbits(now[name].out-before.out), lost, s.Dispatches-min(s.Dispatches, 1))
 	}
 	d.before = now
 }

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -271,7 +270,7 @@ func TestE2EPlayersWait(t *testing.T) {
 		if took := time.Since(begun); err == nil || took < 5*time.Second || took > 9*time.Second {
 			t.Errorf("%s of a stream that isn't there: %v after %v\n%s", player[0], err, took, out)
 		}
-		t.Logf("%s says: %s", player[0], strings.TrimSpace(fmt.Sprintf("%s", out)))
+		t.Logf("%s says: %s", player[0], strings.TrimSpace(string(out)))
 	}
 	if err := early.Wait(); err != nil {
 		t.Errorf("the early player: %v\n%s", err, p.log)

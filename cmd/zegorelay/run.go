@@ -181,7 +181,14 @@ func (d *daemon) run(ctx context.Context) error {
 }
 
 // publishURL is what goes into the server field of an encoder.
-func (d *daemon) publishURL() string {
+func (d *daemon) publishURL() string { return d.url() + "/" + d.cfg.App }
+
+// playURL is where players find a StreamId.
+func (d *daemon) playURL(streamID string) string {
+	return d.url() + "/" + d.cfg.PullApp + "/" + streamID
+}
+
+func (d *daemon) url() string {
 	host, port, _ := net.SplitHostPort(d.encoders[0].Addr().String())
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
 		host = "HOST"
@@ -189,7 +196,7 @@ func (d *daemon) publishURL() string {
 			host = name
 		}
 	}
-	return "rtmp://" + net.JoinHostPort(host, port) + "/" + d.cfg.App
+	return "rtmp://" + net.JoinHostPort(host, port)
 }
 
 // newLogger logs to w: lines for people on a terminal, else JSON.
