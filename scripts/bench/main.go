@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // bench is what all runs share.
@@ -64,7 +64,7 @@ func run(rounds int, length time.Duration, which, relays []string, binary string
 			return err
 		}
 	}
-	if err := pin(0); err != nil {
+	if err := pin("0"); err != nil {
 		return err
 	}
 	var all []result
@@ -97,10 +97,12 @@ func (l load) suits(relay string) bool {
 }
 
 // pin keeps this process on one core, all threads that there will be included.
-func pin(cpu int) error {
-	var set unix.CPUSet
-	set.Set(cpu)
-	return unix.SchedSetaffinity(0, &set)
+func pin(cpu string) error {
+	out, err := exec.Command("taskset", "-acp", cpu, strconv.Itoa(os.Getpid())).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("taskset: %w\n%s", err, out)
+	}
+	return nil
 }
 
 func (r result) String() string {
