@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"math"
 	"sync"
 	"time"
 	"unsafe"
@@ -14,23 +15,26 @@ import (
 // never waits; followers read, each at its own cursor.
 //
 // Messages have sequence numbers that count from 0 for the life of the stream.
+// What is dropped and no follower's reader looks at goes back to its pool.
 type backlog struct {
 	maxAge   time.Duration
 	maxBytes int
 	memory   *memory // of the process, which all backlogs share
 
-	mu       sync.Mutex
-	entries  []entry // entries[0] has the sequence number first
-	first    uint64
-	bytes    int     // what entries take
-	base     headers // in force just before entries[0]
-	starts   starts
-	epoch    uint32
-	begun    bool        // there has been a starting point …
-	origin   uint64      // … and this was the first
-	received uint64      // all before it has reached the node
-	closed   bool        // the encoder is gone: no more will be appended
-	sleepers []*follower // wait for something to read
+	mu        sync.Mutex
+	entries   []entry // entries[0] has the sequence number first
+	first     uint64
+	bytes     int     // what entries take
+	base      headers // in force just before entries[0]
+	starts    starts
+	epoch     uint32
+	begun     bool   // there has been a starting point …
+	origin    uint64 // … and this was the first
+	received  uint64 // all before it has reached the node
+	closed    bool   // the encoder is gone: no more will be appended
+	unhurried bool   // what is sent is no live stream: it doesn't age
+	followers []*follower
+	sleepers  []*follower // of these, wait for something to read
 }
 
 // entry is one message and what was learnt of it when it came in.
@@ -193,6 +197,23 @@ func (b *backlog) held(now time.Time) (bytes int, age time.Duration) {
 	return b.bytes, now.Sub(b.entries[0].at)
 }
 
+// hasBehind reports whether more than so many bytes come behind seq.
+func (b *backlog) hasBehind(seq uint64, bytes int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for s := b.end(); bytes >= 0 && s > max(seq, b.first); s-- {
+		bytes -= b.at(s - 1).size()
+	}
+	return bytes < 0
+}
+
+// setUnhurried says whether messages wait for a node however long it takes.
+func (b *backlog) setUnhurried(unhurried bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.unhurried = unhurried
+}
+
 // end is the sequence number that the next message will have.
 func (b *backlog) end() uint64 { return b.first + uint64(len(b.entries)) }
 
@@ -203,7 +224,7 @@ func (b *backlog) at(seq uint64) *entry { return &b.entries[seq-b.first] }
 // single GOP that is too long it drops message by message: a follower that
 // keeps up doesn't care, and no other could use half a GOP.
 func (b *backlog) bound(now time.Time) {
-	for len(b.entries) > 1 && (b.bytes > b.maxBytes || now.Sub(b.entries[0].at) > b.maxAge) {
+	for len(b.entries) > 1 && (b.bytes > b.maxBytes || !b.unhurried && now.Sub(b.entries[0].at) > b.maxAge) {
 		b.dropOldest()
 	}
 }
@@ -220,15 +241,30 @@ func (b *backlog) dropOldest() {
 // drop forgets the n oldest entries. Their headers stay in force.
 func (b *backlog) drop(n int) {
 	size := 0
-	for _, e := range b.entries[:n] {
+	held := b.firstHeld()
+	for i, e := range b.entries[:n] {
 		b.base.apply(e)
 		size += e.size()
+		if isFrame := e.info.Kind == rtmp.Frame || e.info.Kind == rtmp.Keyframe; isFrame && b.first+uint64(i) < held {
+			e.Recycle() // headers stay in force; the backlog was the last to hold it
+		}
 	}
 	b.bytes -= size
 	b.memory.used.Add(int64(-size))
 	clear(b.entries[:n])
 	b.entries = b.entries[n:]
 	b.first += uint64(n)
+}
+
+// firstHeld is the first message that some follower's reader may still look at.
+func (b *backlog) firstHeld() uint64 {
+	first := uint64(math.MaxUint64)
+	for _, f := range b.followers {
+		if f.holds {
+			first = min(first, f.from)
+		}
+	}
+	return first
 }
 
 // startAtOrBefore finds the last starting point that is not behind seq.

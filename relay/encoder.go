@@ -78,6 +78,7 @@ func (s *Server) ingest(ctx context.Context, stream *push, p *publisher) error {
 	if err := p.session.Start(); err != nil {
 		return err
 	}
+	p.session.UsePool(stream.backlog.memory.pool)
 	what := "encoder publishes"
 	if stream.counters.publishes.Add(1) > 1 {
 		what = "encoder goes on with the stream"
@@ -88,6 +89,7 @@ func (s *Server) ingest(ctx context.Context, stream *push, p *publisher) error {
 		switch {
 		case err == nil:
 			stream.append(p, m)
+			stream.brake(ctx, p)
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case errors.Is(err, os.ErrDeadlineExceeded):

@@ -33,6 +33,7 @@ const (
 type follower struct {
 	b     *backlog
 	role  role
+	holds bool    // the reader may look at what was read last, from from on
 	from  uint64  // sequence number of the first message of the last read
 	next  uint64  // … and of the next message
 	lost  bool    // next is not where the last read ended: a start is needed
@@ -53,6 +54,7 @@ func (b *backlog) follow() *follower {
 	if start, ok := b.startAtOrBefore(b.received); ok {
 		f.next = start
 	}
+	b.followers = append(b.followers, f)
 	return f
 }
 
@@ -64,11 +66,20 @@ func (b *backlog) view() *follower {
 	if start, ok := b.startAtOrBefore(b.end()); ok {
 		f.next = start
 	}
+	b.followers = append(b.followers, f)
 	return f
 }
 
+// close ends f. Its reader has let go of all that it has read.
+func (f *follower) close() {
+	f.b.mu.Lock()
+	defer f.b.mu.Unlock()
+	f.b.followers = slices.DeleteFunc(f.b.followers, func(other *follower) bool { return other == f })
+}
+
 // read appends to dst what is there to be read: at most cap(dst) messages and
-// about maxBytes, and blocks until there is something. Its error is errDrained
+// about maxBytes, and blocks until there is something. The payloads are the
+// backlog's, and good until the next read or the close. Its error is errDrained
 // at the end, errOtherTracks where the session can't go on, or why ctx ended. The
 // sequence numbers of what was read, opening headers apart, are f.from up to
 // f.next.
@@ -92,6 +103,7 @@ func (f *follower) take(dst []entry, maxBytes int) (got []entry, asleep bool, er
 	b := f.b
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	f.holds = false
 	if f.next < b.first {
 		f.fallBehind()
 	}
@@ -112,6 +124,7 @@ func (f *follower) take(dst []entry, maxBytes int) (got []entry, asleep bool, er
 	}
 	switch {
 	case len(dst) > 0:
+		f.holds = true
 		return dst, false, nil
 	case others && f.role == carrier:
 		return dst, false, errOtherTracks

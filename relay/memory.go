@@ -7,7 +7,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"zegorelay/relay/rtmp"
 )
+
+// idleShare is the part of the bound that may lie idle in the pool: one in so
+// many.
+const idleShare = 8
 
 // memory bounds what the backlogs of the process keep in all. Over the bound
 // whole GOPs go, oldest first, whichever stream they are of: those of streams
@@ -15,13 +21,14 @@ import (
 type memory struct {
 	most int64
 	used atomic.Int64
+	pool *rtmp.Pool // of what the backlogs hold
 
 	mu       sync.Mutex
 	backlogs map[*backlog]bool
 }
 
 func newMemory(most int64) *memory {
-	return &memory{most: most, backlogs: make(map[*backlog]bool)}
+	return &memory{most: most, pool: rtmp.NewPool(int(most / idleShare)), backlogs: make(map[*backlog]bool)}
 }
 
 func (m *memory) join(b *backlog) {

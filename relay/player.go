@@ -180,6 +180,7 @@ func (p *player) run(ctx context.Context) {
 // up; one that is only slow misses GOPs.
 func (p *player) feed(ctx context.Context) error {
 	follower := p.stream.backlog.view()
+	defer follower.close()
 	batch := make([]entry, 0, batchMessages)
 	for {
 		var err error

@@ -168,6 +168,7 @@ func (p *pull) carry(ctx context.Context, at contact) error {
 
 // read takes a node's media until its session is over.
 func (p *pull) read(node *rtmp.Upstream) error {
+	node.UsePool(p.backlog.memory.pool)
 	behind := seam{open: p.backlog.hasBegun(), overlaps: true}
 	for {
 		m, err := node.Read()

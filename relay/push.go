@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"zegorelay/dispatch"
@@ -16,9 +17,9 @@ type push struct {
 	seat     seat
 	verdicts chan error // takes the result of the first dispatch, once
 
-	// For run.
-	written     uint64 // all before it has been written to some node
-	wasDoubtful bool   // the last goodbye had no good answer
+	// For run; written may be read by anybody.
+	written     atomic.Uint64 // all before it has been written to some node
+	wasDoubtful bool          // the last goodbye had no good answer
 }
 
 // newPush makes a stream without an encoder; cut must end the context that run
@@ -89,6 +90,7 @@ func (p *push) remote() (addr string, away time.Time) {
 func (p *push) append(from *publisher, m rtmp.Message) {
 	now := time.Now()
 	from.heard.Store(int64(now.Sub(p.since)))
+	from.pace.note(m, now)
 	p.take(m, now, &from.seam)
 }
 

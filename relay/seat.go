@@ -26,6 +26,7 @@ type publisher struct {
 	tookOver bool // from an encoder that was still sending
 
 	seam      seam
+	pace      pace
 	heard     atomic.Int64  // when it last sent a message, in ns since the epoch of its stream
 	displaced atomic.Bool   // somebody else takes the stream over
 	left      chan struct{} // closed when it will append no more
@@ -85,6 +86,7 @@ func (s *push) sit(p *publisher) (ok bool, holder *publisher) {
 		s.seat.grace = nil
 	}
 	p.seam.open = s.backlog.hasBegun()
+	s.backlog.setUnhurried(false)
 	p.heard.Store(int64(time.Since(s.since)))
 	s.seat.holder, s.seat.last, s.seat.lost = p, p, time.Time{}
 	s.seat.change()

@@ -22,6 +22,11 @@ const (
 	// arrived.
 	departEvery = 20 * time.Millisecond
 
+	// A node is asked to acknowledge so often, by the rate of the stream, which is
+	// looked at every rateEvery.
+	acksASecond = 4
+	rateEvery   = 2 * time.Second
+
 	// leavePatience is how long the end of a session in words may take: a goodbye
 	// there, a close back.
 	leavePatience = time.Second
@@ -36,6 +41,7 @@ type uplink struct {
 	follower *follower
 	clock    timeline
 	ledger   ledger
+	rated    mark // when the rate was last looked at
 
 	saidGoodbye atomic.Bool
 	ending      error // why the node's side ended; of listen, for who has waited for it
@@ -52,6 +58,7 @@ func (u *uplink) run(ctx context.Context) error {
 	if !u.upstream.Progress().Known {
 		u.upstream.SetWriteTimeout(u.s.o.StallTimeout) // nobody else would notice a node that takes nothing
 	}
+	defer u.follower.close()
 	session, end := context.WithCancelCause(ctx)
 	defer context.AfterFunc(session, func() { _ = u.upstream.Close() })()
 	sending, stop := context.WithCancelCause(session)
@@ -158,10 +165,25 @@ func (u *uplink) write(batch []entry) error {
 		end = u.upstream.Queue(m)
 		u.s.counters.bytesOut.Add(uint64(len(m.Payload)))
 	}
+	u.askForAcks(batch[len(batch)-1].at)
 	clear(batch) // the payloads are the backlog's to keep, not ours
 	u.ledger.note(flight{end: end, next: u.follower.next})
 	u.count(len(batch))
 	return u.upstream.Flush()
+}
+
+// askForAcks fits the node's Acknowledgements to the rate of the stream: each of
+// them wakes us.
+func (u *uplink) askForAcks(now time.Time) {
+	here := mark{at: now, in: u.s.counters.bytesOut.Load()}
+	took := here.at.Sub(u.rated.at)
+	if took < rateEvery {
+		return
+	}
+	if !u.rated.at.IsZero() {
+		u.upstream.QueueWindow(int(float64(here.in-u.rated.in) / took.Seconds() / acksASecond))
+	}
+	u.rated = here
 }
 
 // count keeps the books of the batch of n messages that the follower has just
@@ -169,11 +191,11 @@ func (u *uplink) write(batch []entry) error {
 func (u *uplink) count(n int) {
 	c := &u.s.counters
 	c.messagesOut.Add(uint64(n))
-	from, next := u.follower.from, u.follower.next
-	if from < u.s.written {
-		c.replayed.Add(min(next, u.s.written) - from)
+	from, next, written := u.follower.from, u.follower.next, u.s.written.Load()
+	if from < written {
+		c.replayed.Add(min(next, written) - from)
 	}
-	u.s.written = max(u.s.written, next)
+	u.s.written.Store(max(written, next))
 	if lost := u.follower.dropped; lost > 0 {
 		u.follower.dropped = 0
 		c.dropped.Add(lost)

@@ -60,7 +60,8 @@ type conn struct {
 }
 
 func newConn(nc net.Conn, limits Limits) *conn {
-	c := &conn{nc: nc, in: NewReader(nc, limits), out: NewWriter(nc), ackEvery: ackAtMost}
+	wire := unannounced(nc)
+	c := &conn{nc: nc, in: NewReader(wire, limits), out: NewWriter(wire), ackEvery: ackAtMost}
 	c.in.onRead = c.afterRead
 	return c
 }

@@ -39,7 +39,8 @@ func (u *Upstream) Progress() Progress {
 	p.Heard = u.c.peerAcked.Load()
 	p.Silent = p.Heard == 0 && p.Acked >= silentBytes && time.Since(u.begun) >= silentAfter
 	// Twice its usual step may be on the way or in its buffers.
-	p.Overdue = u.c.peerAcks.Load() >= acksToExpect && u.c.queued.Load() > p.Heard+2*u.c.ackStep.Load()+windowForNodes
+	step := max(u.c.ackStep.Load(), uint64(u.window.Load()))
+	p.Overdue = u.c.peerAcks.Load() >= acksToExpect && u.c.queued.Load() > p.Heard+2*step+windowForNodes
 	return p
 }
 

@@ -50,6 +50,7 @@ func (d Dialer) Connect(ctx context.Context, t Target) (*Upstream, error) {
 		nc = tls.Client(nc, d.tlsConfig(t.Host))
 	}
 	u := &Upstream{c: newConn(nc, d.Limits), begun: time.Now(), name: t.Name}
+	u.window.Store(windowForNodes)
 	defer u.c.closeWith(ctx)()
 
 	err = dialHandshake(u.c.in, nc)

@@ -50,8 +50,10 @@ type Message struct {
 	StreamID uint32
 
 	// Payload is the body without any header. Whoever holds the message may
-	// keep it; nobody may write to it.
+	// keep it until it is recycled; nobody may write to it.
 	Payload []byte
+
+	home *Pool // of the payload's memory, if it has one of its own
 }
 
 // IsMedia reports whether m is audio, video or data: what a stream consists of.

@@ -32,12 +32,14 @@ type Reader struct {
 	// onRead, if not nil, is called after every read from src, so that long
 	// messages are acknowledged while they arrive.
 	onRead func() error
+	// pool, if not nil, is where the memory of payloads comes from.
+	pool *Pool
 	// received counts the bytes taken from src.
 	received uint64
 
 	chunkSize    int
 	chunkStreams map[uint32]*chunkStream
-	unfinished   int  // capacity of all bodies that have begun
+	unfinished   int  // room of all bodies that have begun
 	unrepeated   bool // this peer leaves the extended timestamp out of fmt 3
 }
 
@@ -54,6 +56,7 @@ type chunkStream struct {
 
 	begun bool   // a message is under way
 	body  []byte // what has arrived of it
+	room  int    // bytes that body has room for
 }
 
 // NewReader returns a Reader of src with a chunk size of 128.
@@ -109,7 +112,7 @@ func (r *Reader) readChunk() (m Message, done bool, err error) {
 	if len(cs.body) < cs.length {
 		return Message{}, false, nil
 	}
-	m = Message{Type: cs.typ, Timestamp: cs.timestamp, StreamID: cs.streamID, Payload: cs.body}
+	m = Message{Type: cs.typ, Timestamp: cs.timestamp, StreamID: cs.streamID, Payload: cs.body, home: r.pool}
 	r.forget(cs)
 	return m, true, nil
 }
@@ -218,37 +221,46 @@ func (r *Reader) begin(cs *chunkStream) error {
 		return limitErrorf("a %s message of %d bytes, at most %d are taken", cs.typ, cs.length, most)
 	}
 	cs.begun = true
+	// A length is a claim. Who has sent as much before is believed: then the
+	// message has its place at once, and isn't moved while it grows.
+	if uint64(r.unfinished+cs.length) <= r.received {
+		return r.grow(cs, cs.length)
+	}
 	return r.grow(cs, min(cs.length, firstBody))
 }
 
 // grow gives cs room for capacity bytes in all.
 func (r *Reader) grow(cs *chunkStream, capacity int) error {
-	r.unfinished += capacity - cap(cs.body)
+	r.unfinished += capacity - cs.room
 	if r.unfinished > r.limits.UnfinishedBytes {
 		return limitErrorf("more than %d bytes of unfinished messages", r.limits.UnfinishedBytes)
 	}
-	body := make([]byte, len(cs.body), capacity)
-	copy(body, cs.body)
+	cs.room = capacity
+	body := r.pool.get(capacity)
+	body = body[:copy(body, cs.body)]
+	if cap(cs.body) > 0 {
+		r.pool.put(cs.body)
+	}
 	cs.body = body
 	return nil
 }
 
 // forget lets go of the message under way, which was handed out or is void.
 func (r *Reader) forget(cs *chunkStream) {
-	r.unfinished -= cap(cs.body)
-	cs.begun, cs.body = false, nil
+	r.unfinished -= cs.room
+	cs.begun, cs.body, cs.room = false, nil, 0
 }
 
 // readBody appends n bytes of input to the body of cs.
 func (r *Reader) readBody(cs *chunkStream, n int) error {
 	for n > 0 {
-		if len(cs.body) == cap(cs.body) {
-			if err := r.grow(cs, min(cs.length, 2*cap(cs.body))); err != nil {
+		if len(cs.body) == cs.room {
+			if err := r.grow(cs, min(cs.length, 2*cs.room)); err != nil {
 				return err
 			}
 		}
 		have := len(cs.body)
-		piece := cs.body[have:min(cap(cs.body), have+n)]
+		piece := cs.body[have:min(cs.room, have+n)]
 		if err := r.readFull(piece); err != nil {
 			return err
 		}

@@ -237,6 +237,13 @@ func (s *Session) Read() (Message, error) {
 	}
 }
 
+// UsePool has the payloads of messages that Read returns come from a pool.
+func (s *Session) UsePool(p *Pool) { s.c.in.pool = p }
+
+// Resume goes on with Read after a time without: only from here on the client may
+// be silent again.
+func (s *Session) Resume() { s.c.setTimeouts(s.c.timeouts) }
+
 // isGoodbye reports whether cmd ends this stream, and not one that is another's
 // or nobody's. GStreamer's rtmp2sink gives deleteStream a name.
 func (s *Session) isGoodbye(streamID uint32, cmd command) bool {

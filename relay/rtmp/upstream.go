@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
+
+	"github.com/yutopp/go-rtmp/message"
 )
 
 const (
-	// windowForNodes is the Acknowledgement window that we ask a node for:
-	// small, so that we soon know what it has received.
+	// windowForNodes is the Acknowledgement window that we ask a node for at first:
+	// small, so that we soon know what it has received. windowMost is the longest
+	// that we ask for.
 	windowForNodes = 32 << 10
+	windowMost     = 1 << 20
 
 	// goodbyePatience is how long a node may take to close after our goodbye. If
 	// we closed first, an Acknowledgement of its would meet a closed port, and the
@@ -36,6 +41,7 @@ type Upstream struct {
 	begun    time.Time // when it was dialled
 	name     string
 	streamID uint32
+	window   atomic.Int64 // that the node was asked for
 }
 
 // Publish claims the stream at a node that is connected to (§7.2.2.6). It blocks
@@ -183,6 +189,9 @@ func (u *Upstream) Read() (Message, error) {
 	}
 }
 
+// UsePool has the payloads of messages that Read returns come from a pool.
+func (u *Upstream) UsePool(p *Pool) { u.c.in.pool = p }
+
 // IsUnpublished reports whether err is a node's word that the stream is not
 // published any more: its answer to Unpublish, or its own doing.
 func IsUnpublished(err error) bool {
@@ -219,6 +228,22 @@ func (u *Upstream) Queue(m Message) (end uint64) {
 	defer u.c.mu.Unlock()
 	u.c.out.Queue(m)
 	return u.c.out.Queued()
+}
+
+// QueueWindow asks the node for an Acknowledgement every so many bytes (§5.4.4), in
+// powers of two and within bounds, if that is not what it was asked for last. It
+// does no I/O.
+func (u *Upstream) QueueWindow(bytes int) {
+	window := int64(windowForNodes)
+	for window < int64(bytes) && window < windowMost {
+		window *= 2
+	}
+	if u.window.Swap(window) == window {
+		return
+	}
+	u.c.mu.Lock()
+	defer u.c.mu.Unlock()
+	u.c.out.Queue(controlMessage(&message.WinAckSize{Size: int32(window)}))
 }
 
 // Flush writes what is queued in one system call where the connection allows.

@@ -31,7 +31,7 @@ const (
 // it in one write. A Writer is for one goroutine at a time.
 type Writer struct {
 	dst       io.Writer
-	vectored  bool // dst takes many slices in one system call
+	writev    func(net.Buffers) error // if dst takes many slices in one system call
 	chunkSize int
 	sent      [chunkStreamCount]sentHeader
 
@@ -57,8 +57,20 @@ type sentHeader struct {
 // NewWriter returns a Writer to dst with a chunk size of 128. Long messages
 // reach dst without being copied; if dst is a *net.TCPConn, by one writev.
 func NewWriter(dst io.Writer) *Writer {
-	_, vectored := dst.(*net.TCPConn)
-	return &Writer{dst: dst, vectored: vectored, chunkSize: defaultChunkSize}
+	w := &Writer{dst: dst, chunkSize: defaultChunkSize}
+	switch dst := dst.(type) {
+	case interface {
+		writev(pieces net.Buffers) error
+	}:
+		w.writev = dst.writev
+	case *net.TCPConn:
+		w.writev = func(pieces net.Buffers) error {
+			w.eaten = pieces
+			_, err := w.eaten.WriteTo(dst)
+			return err
+		}
+	}
+	return w
 }
 
 // Queue appends m to what the next Flush sends. It keeps m.Payload until then
@@ -108,9 +120,11 @@ func (w *Writer) Flush() error {
 
 // write sends pieces. What can't take many at once, such as TLS, gets one.
 func (w *Writer) write() error {
-	if w.vectored || len(w.pieces) == 1 {
-		w.eaten = w.pieces
-		_, err := w.eaten.WriteTo(w.dst)
+	switch {
+	case w.writev != nil:
+		return w.writev(w.pieces)
+	case len(w.pieces) == 1:
+		_, err := w.dst.Write(w.pieces[0])
 		return err
 	}
 	w.joined = w.joined[:0]

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"sync"
@@ -13,6 +14,9 @@ import (
 const (
 	// sourceChunk is the chunk size of OBS.
 	sourceChunk = 4096
+
+	// sourceWindow is the Acknowledgement window that OBS asks for.
+	sourceWindow = 2_500_000
 
 	fps        = 25
 	gop        = 2 * fps
@@ -75,6 +79,7 @@ func (b *bench) publish(number int, url string, bitsPerSecond int, wrap func(net
 		s.out = rtmp.NewWriter(s.nc)
 	}
 	s.out.SetChunkSize(sourceChunk)
+	s.out.Queue(rtmp.Message{Type: rtmp.TypeWindowAckSize, Payload: binary.BigEndian.AppendUint32(nil, sourceWindow)})
 	for _, m := range []rtmp.Message{
 		{Type: rtmp.TypeData, Payload: []byte(metadata)},
 		{Type: rtmp.TypeVideo, Payload: []byte(avcHeader)},

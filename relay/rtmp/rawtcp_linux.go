@@ -1,0 +1,149 @@
+package rtmp
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// mostPieces is how many pieces one writev takes (IOV_MAX).
+const mostPieces = 1024
+
+// rawTCP is a TCP connection whose reads and writes don't tell Go's scheduler.
+// Its sockets never block, so there is nothing to be told; but a call that is
+// announced and takes longer than 20 µs, as pushing a frame through the kernel
+// does, loses its processor to another thread, and gets it back by the third. At a
+// hundred frames a second from each of a hundred encoders that was a fifth of all
+// time.
+//
+// One goroutine may read while another writes.
+type rawTCP struct {
+	*net.TCPConn
+	raw   syscall.RawConn
+	read  rawCall
+	write rawCall
+}
+
+// rawCall is a system call that is under way, and what came of it. Its function
+// is made once: a closure for each call would be garbage.
+type rawCall struct {
+	do    func(fd uintptr) (done bool)
+	buf   []byte       // of a read
+	iov   []unix.Iovec // of a write
+	n     int
+	errno syscall.Errno
+}
+
+// unannounced is nc without the announcements, if it can be.
+func unannounced(nc net.Conn) io.ReadWriter {
+	tcp, ok := nc.(*net.TCPConn)
+	if !ok {
+		return nc
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nc // it is closed, which it will say itself
+	}
+	c := &rawTCP{TCPConn: tcp, raw: raw}
+	c.read.do, c.write.do = c.read.readOnce, c.write.writeOnce
+	return c
+}
+
+func (c *rawCall) readOnce(fd uintptr) (done bool) {
+	return c.try(unix.SYS_READ, fd, unsafe.Pointer(&c.buf[0]), len(c.buf)) //nolint:gosec // alive: buf is c's
+}
+
+func (c *rawCall) writeOnce(fd uintptr) (done bool) {
+	return c.try(unix.SYS_WRITEV, fd, unsafe.Pointer(&c.iov[0]), len(c.iov)) //nolint:gosec // alive: iov is c's
+}
+
+// try makes the call. One that would block is not done: it is made again when the
+// socket is ready.
+func (c *rawCall) try(trap, fd uintptr, what unsafe.Pointer, size int) (done bool) {
+	for {
+		n, _, errno := unix.RawSyscall(trap, fd, uintptr(what), uintptr(size))
+		switch errno {
+		case unix.EINTR:
+			continue
+		case unix.EAGAIN:
+			return false
+		}
+		c.n, c.errno = int(n), errno
+		return true
+	}
+}
+
+// Read is net.Conn's.
+func (c *rawTCP) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	call := &c.read
+	call.buf = p
+	err := c.raw.Read(call.do)
+	call.buf = nil
+	switch {
+	case err != nil:
+		return 0, unwrapped(err)
+	case call.errno != 0:
+		return 0, c.failed("read", call.errno)
+	case call.n == 0:
+		return 0, io.EOF
+	default:
+		return call.n, nil
+	}
+}
+
+// writev writes all pieces, in one system call if the kernel takes them. It eats
+// them.
+func (c *rawTCP) writev(pieces net.Buffers) error {
+	call := &c.write
+	for len(pieces) > 0 {
+		call.iov = call.iov[:0]
+		for _, p := range pieces[:min(len(pieces), mostPieces)] {
+			piece := unix.Iovec{Base: unsafe.SliceData(p)}
+			piece.SetLen(len(p))
+			call.iov = append(call.iov, piece)
+		}
+		err := c.raw.Write(call.do)
+		clear(call.iov) // the payloads are not ours to hold
+		switch {
+		case err != nil:
+			return unwrapped(err)
+		case call.errno != 0:
+			return c.failed("write", call.errno)
+		}
+		pieces = without(pieces, call.n)
+	}
+	return nil
+}
+
+// without is pieces without their first n bytes.
+func without(pieces net.Buffers, n int) net.Buffers {
+	for len(pieces) > 0 && n >= len(pieces[0]) {
+		n -= len(pieces[0])
+		pieces = pieces[1:]
+	}
+	if n > 0 {
+		pieces[0] = pieces[0][n:]
+	}
+	return pieces
+}
+
+func (c *rawTCP) failed(op string, errno syscall.Errno) error {
+	return &net.OpError{Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: os.NewSyscallError(op, errno)}
+}
+
+// unwrapped is an error as net.Conn's own Read and Write have it.
+func unwrapped(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		op.Op = map[string]string{"raw-read": "read", "raw-write": "write"}[op.Op]
+	}
+	return err
+}
