@@ -131,7 +131,7 @@ func TestEncoderComesBackWithoutSound(t *testing.T) {
 	e.send(metadata)
 	e.send(rtmp.Message{Type: rtmp.TypeVideo, Payload: []byte("\x17\x00\x00\x00\x00\x01\x42")})
 	for n := range 60 {
-		e.send(picture(n, n == 0, 100, n))
+		e.send(picture(n, n == 0, 100, n, 20))
 	}
 	e.goodbye()
 	r.checkAll()

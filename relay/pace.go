@@ -16,10 +16,11 @@ const (
 	// anew is not media.
 	leapMost = 200 * time.Millisecond
 
-	// An encoder that is ahead waits while more than brakeBytes have not been
-	// written to a node, until it is less than half of that. It is looked at
-	// every brakeEvery messages, and every brakeTick.
-	brakeBytes = 4 << 20
+	// An encoder that is ahead waits while more than this part of what the backlog
+	// may hold, one in so many, has not been written to a node, until it is less
+	// than half of that. It is looked at every brakeEvery messages, and every
+	// brakeTick.
+	brakeShare = 4
 	brakeEvery = 16
 	brakeTick  = 2 * time.Millisecond
 )
@@ -58,12 +59,13 @@ func (p *push) brake(ctx context.Context, from *publisher) {
 		return
 	}
 	p.backlog.setUnhurried(true)
-	if !p.backlog.hasBehind(p.written.Load(), brakeBytes) {
+	most := p.o.BacklogBytes / brakeShare
+	if !p.backlog.hasBehind(p.written.Load(), most) {
 		return
 	}
 	tick := time.NewTicker(brakeTick)
 	defer tick.Stop()
-	for p.backlog.hasBehind(p.written.Load(), brakeBytes/2) && !from.displaced.Load() {
+	for p.backlog.hasBehind(p.written.Load(), most/2) && !from.displaced.Load() {
 		select {
 		case now := <-tick.C:
 			from.heard.Store(int64(now.Sub(p.since))) // it is not its fault

@@ -99,6 +99,9 @@ func (s *Server) play(ctx, life context.Context, session *rtmp.Session, visit *v
 	}
 	stream.counters.plays.Add(1)
 	stream.audience.enter(p)
+	if refused := refusalFor(stream.lastVerdict()); refused != nil && stream.direction == dispatch.Pull {
+		end(refused) // it came while p was on its way in
+	}
 	defer stream.audience.exit(p)
 	p.run(ctx)
 }

@@ -195,6 +195,7 @@ func TestNodesDie(t *testing.T) {
 func TestOutageBeyondTheBacklog(t *testing.T) {
 	r := newRig(t, setup{tune: func(o *relay.Options) { o.BacklogBytes = 100_000 }})
 	e := r.publish()
+	e.step = 1
 	e.frames(60)
 	r.waitFor("publishing", func() bool { return r.status().State == relay.Publishing })
 	r.sim.SetAPIFault(zegosim.AnswerHTTP{Status: http.StatusServiceUnavailable})

@@ -326,7 +326,8 @@ func (r *rig) elsewhere(id string) *rtmp.Upstream {
 }
 
 // encoder is a made-up encoder: numbered frames at 50 a second, a keyframe
-// every second, as fast as it is told to.
+// every second, as fast as it is told to. Who is far ahead of real time may be made
+// to wait: a short step makes frames that can be sent at once.
 type encoder struct {
 	r     *rig
 	key   string
@@ -335,6 +336,7 @@ type encoder struct {
 	over  chan error // why its session ended
 	n     int
 	size  int // bytes of a frame
+	step  int // ms from one to the next
 	sent  int // messages
 }
 
@@ -352,7 +354,7 @@ func (r *rig) publishAs(key string) *encoder {
 
 // encoder begins to send on a session that is up.
 func (r *rig) encoder(key string, up *rtmp.Upstream) *encoder {
-	e := &encoder{r: r, key: key, audit: r.audit(key), size: 500}
+	e := &encoder{r: r, key: key, audit: r.audit(key), size: 500, step: 20}
 	e.attach(up)
 	e.headers()
 	return e
@@ -418,19 +420,19 @@ func (e *encoder) frame() []rtmp.Message {
 	n := e.n
 	e.n++
 	return []rtmp.Message{
-		picture(n, n%50 == 0, e.size, e.sent),
-		{Type: rtmp.TypeAudio, Timestamp: uint32(n * 20), Payload: fmt.Appendf([]byte("\xaf\x01"), "%d %d", n, e.sent)},
+		picture(n, n%50 == 0, e.size, e.sent, e.step),
+		{Type: rtmp.TypeAudio, Timestamp: uint32(n * e.step), Payload: fmt.Appendf([]byte("\xaf\x01"), "%d %d", n, e.sent)},
 	}
 }
 
 // picture is frame n, of a size, with a mark that tells it apart.
-func picture(n int, isKey bool, size, mark int) rtmp.Message {
+func picture(n int, isKey bool, size, mark, step int) rtmp.Message {
 	head := "\x27\x01\x00\x00\x00"
 	if isKey {
 		head = "\x17\x01\x00\x00\x00"
 	}
 	fill := bytes.Repeat([]byte{byte(n)}, size)
-	return rtmp.Message{Type: rtmp.TypeVideo, Timestamp: uint32(n * 20), Payload: fmt.Appendf([]byte(head), "%d %d %s", n, mark, fill)}
+	return rtmp.Message{Type: rtmp.TypeVideo, Timestamp: uint32(n * step), Payload: fmt.Appendf([]byte(head), "%d %d %s", n, mark, fill)}
 }
 
 // goodbye ends the stream in order and waits until the relay is done with it.
