@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test unit lint e2e fuzz chaos bench clip image clean
+.PHONY: help build demo test unit lint e2e fuzz chaos bench bench-relay clip image clean
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build ./zegorelay
 	CGO_ENABLED=0 go build -trimpath -o zegorelay ./cmd/zegorelay
@@ -30,6 +30,9 @@ chaos: ## Kill nodes by every way there is for 10 minutes
 
 bench: ## Run the benchmarks
 	go test -run "^$$" -bench . -benchmem ./...
+
+bench-relay: ## Measure the relay beside nginx-rtmp and a plain TCP proxy (about 30 minutes)
+	go run ./scripts/bench -svg scripts/bench/growth.svg
 
 clip: ## Make the test card's clip again
 	./scripts/testclip

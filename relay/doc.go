@@ -22,14 +22,15 @@
 //	Server.play      one player, of a pull or of a push                 (player.go)
 //	pull.join        its stream needs a node from now on                (pull.go)
 //	Stream.run       dispatching → connecting → playing → waiting …     (stream.go)
-//	pull.carry       node → seam → backlog                              (pull.go)
+//	pull.carry       node → seam → backlog, without what it repeats     (overlap.go)
 //	player.feed      backlog → player                                   (player.go)
 //
 // The encoder's session and the node's session are two lives, joined by the
 // backlog: either may die many times while the other goes on. What an upstream
 // session begins with, and where, is the follower's business (follower.go);
 // which time its messages bear, the timeline's (timeline.go). What all backlogs
-// may hold together is in memory.go.
+// may hold together is in memory.go. Who sends a file, faster than real time, waits
+// for the node: pace.go.
 //
 // # Who owns what
 //

@@ -12,6 +12,10 @@ const (
 	// equal, and what has piled up in its network comes at once.
 	aheadMost = 3 * time.Second
 
+	// paceAnew is how long what was measured of a live encoder counts: a camera's
+	// clock that is a little fast must not add up to a file's over days.
+	paceAnew = 30 * time.Second
+
 	// leapMost is how much of a leap in timestamps counts: a clock that was set
 	// anew is not media.
 	leapMost = 200 * time.Millisecond
@@ -37,8 +41,11 @@ type pace struct {
 
 // note takes a message in.
 func (p *pace) note(m rtmp.Message, now time.Time) {
-	if p.begun.IsZero() {
+	switch {
+	case p.begun.IsZero():
 		p.begun, p.last = now, m.Timestamp
+	case !p.ahead && now.Sub(p.begun) > paceAnew:
+		p.begun, p.media = now, 0
 	}
 	if step := int32(m.Timestamp - p.last); step > 0 {
 		p.media += min(time.Duration(step)*time.Millisecond, leapMost)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -106,7 +107,7 @@ func (c *rawTCP) writev(pieces net.Buffers) error {
 	for len(pieces) > 0 {
 		call.iov = call.iov[:0]
 		for _, p := range pieces[:min(len(pieces), mostPieces)] {
-			piece := unix.Iovec{Base: unsafe.SliceData(p)}
+			piece := unix.Iovec{Base: unsafe.SliceData(p)} //nolint:gosec // alive: pieces are the caller's
 			piece.SetLen(len(p))
 			call.iov = append(call.iov, piece)
 		}
@@ -143,7 +144,7 @@ func (c *rawTCP) failed(op string, errno syscall.Errno) error {
 func unwrapped(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {
-		op.Op = map[string]string{"raw-read": "read", "raw-write": "write"}[op.Op]
+		op.Op = strings.TrimPrefix(op.Op, "raw-")
 	}
 	return err
 }

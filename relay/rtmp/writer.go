@@ -44,6 +44,7 @@ type Writer struct {
 	eaten   net.Buffers // a copy of pieces for WriteTo, which eats its receiver
 	joined  []byte      // pieces for a dst that takes one at a time
 
+	failed error  // what a write has failed with
 	queued uint64 // bytes queued since the Writer was made
 }
 
@@ -103,19 +104,19 @@ func (w *Writer) SetChunkSize(size int) {
 func (w *Writer) Queued() uint64 { return w.queued }
 
 // Flush writes what is queued and blocks until it is written or the
-// connection's write deadline passes. After an error the Writer is of no use.
+// connection's write deadline passes. After an error it writes no more, and has
+// that error for ever.
 func (w *Writer) Flush() error {
 	w.collect()
-	if len(w.pieces) == 0 {
-		return nil
+	if w.failed == nil && len(w.pieces) > 0 {
+		w.failed = w.write()
 	}
-	if err := w.write(); err != nil {
-		return err
-	}
+	// Also after an error: what was not written may be somebody else's by the next
+	// time.
 	clear(w.pieces)
 	w.pieces = w.pieces[:0]
 	w.scratch, w.loose = w.scratch[:0], 0
-	return nil
+	return w.failed
 }
 
 // write sends pieces. What can't take many at once, such as TLS, gets one.

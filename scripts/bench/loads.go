@@ -24,6 +24,9 @@ var loads = []load{ //nolint:gochecknoglobals // a table
 	{name: "idle"},
 	{name: "1xfull", streams: 1},
 	{name: "100x4", streams: 100, bits: 4e6},
+	{name: "1x1", streams: 1, bits: 1e6},
+	{name: "10x1", streams: 10, bits: 1e6},
+	{name: "100x1", streams: 100, bits: 1e6},
 	{name: "400x1", streams: 400, bits: 1e6},
 	{name: "1000x1", streams: 1000, bits: 1e6},
 	{name: "keyframes", streams: 1, bits: 6e6, link: 10e6},
@@ -39,7 +42,8 @@ type result struct {
 	messages uint64
 	faults   uint64
 	missing  uint64
-	syscalls uint64 // a message, in hundredths; 0: not known
+	syscalls uint64        // a message, in hundredths; 0: not known
+	took     time.Duration // the window
 	p50, p99 time.Duration
 }
 
@@ -141,6 +145,7 @@ func (b *bench) begin(to *relay, l load) (streams []*stream, stop func() error, 
 
 // window measures for as long as the bench was told.
 func (b *bench) window(relay *relay, at *sink, l load) (r result, err error) {
+	begun := time.Now()
 	before, err := relay.usage()
 	if err != nil {
 		return r, err
@@ -153,7 +158,7 @@ func (b *bench) window(relay *relay, at *sink, l load) (r result, err error) {
 		return r, err
 	}
 	r = result{
-		relay: relay.name, load: l.name,
+		relay: relay.name, load: l.name, took: time.Since(begun),
 		usage: usage{
 			cpu: after.cpu - before.cpu, switches: after.switches - before.switches,
 			pss: after.pss, gcs: after.gcs - before.gcs,

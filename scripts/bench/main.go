@@ -34,11 +34,17 @@ func main() {
 	}
 	rounds := flag.Int("rounds", 3, "rounds; each has every relay under every load once")
 	length := flag.Duration("for", 8*time.Second, "window that is measured, of one run")
-	which := flag.String("loads", "idle,1xfull,100x4,400x1,1000x1,keyframes,players", "loads, comma list")
+	which := flag.String("loads", "idle,1xfull,100x4,1x1,10x1,100x1,400x1,1000x1,keyframes,players", "loads, comma list")
 	relays := flag.String("relays", "zegorelay,nginx-rtmp,tcp-proxy", "relays, comma list")
 	binary := flag.String("binary", "", "zegorelay to measure [built from this checkout]")
+	svg := flag.String("svg", "", "file for the plot of growth [none]")
 	flag.Parse()
-	fail(run(*rounds, *length, strings.Split(*which, ","), strings.Split(*relays, ","), *binary))
+	all, err := run(*rounds, *length, strings.Split(*which, ","), strings.Split(*relays, ","), *binary)
+	fail(err)
+	fail(report(os.Stdout, all))
+	if *svg != "" {
+		fail(plot(*svg, all))
+	}
 }
 
 func fail(err error) {
@@ -48,26 +54,25 @@ func fail(err error) {
 	}
 }
 
-func run(rounds int, length time.Duration, which, relays []string, binary string) error {
+func run(rounds int, length time.Duration, which, relays []string, binary string) (all []result, err error) {
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer os.RemoveAll(dir)
 	self, err := os.Executable()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	b := &bench{dir: dir, self: self, binary: binary, relayCPU: "1", length: length, epoch: time.Now(), filler: newFiller()}
 	if binary == "" {
 		if err := b.build(); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := pin("0"); err != nil {
-		return err
+		return nil, err
 	}
-	var all []result
 	for round := range rounds {
 		for _, l := range loads {
 			if !slices.Contains(which, l.name) {
@@ -80,14 +85,14 @@ func run(rounds int, length time.Duration, which, relays []string, binary string
 				}
 				r, err := b.run(name, l)
 				if err != nil {
-					return err
+					return nil, err
 				}
 				fmt.Fprintf(os.Stderr, "round %d  %s\n", round+1, r)
 				all = append(all, r)
 			}
 		}
 	}
-	return report(os.Stdout, all)
+	return all, nil
 }
 
 // suits reports whether a relay can be put under a load: a TCP proxy has no
@@ -115,7 +120,7 @@ func (r result) cpuPerGB() float64 {
 	return r.usage.cpu.Seconds() / (float64(max(r.bytes, 1)) / 1e9)
 }
 
-func (r result) rate() float64 { return float64(r.messages) / 8 }
+func (r result) rate() float64 { return float64(r.messages) / r.took.Seconds() }
 
 func (r result) switchesPerMessage() float64 {
 	return float64(r.usage.switches) / float64(max(r.messages, 1))
