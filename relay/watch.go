@@ -16,6 +16,10 @@ const (
 	watchEvery   = 200 * time.Millisecond
 	watchPerWait = 8
 
+	// stepsPerWatch is how many moments there are to begin with that: not all
+	// streams at once.
+	stepsPerWatch = 10
+
 	// paceOver is the least time over which rates are measured.
 	paceOver = 3 * time.Second
 
@@ -82,7 +86,11 @@ func (l *ledger) takeDropped() uint64 {
 // which may hang in a write for as long as the node is slow. It blocks until ctx
 // ends.
 func (u *uplink) watch(ctx context.Context, end context.CancelCauseFunc) {
-	tick := time.NewTicker(min(watchEvery, u.s.o.StallTimeout/watchPerWait))
+	every := min(watchEvery, u.s.o.StallTimeout/watchPerWait)
+	if !inStep(ctx, every) {
+		return
+	}
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	now := time.Now()
 	kernel, node := standstill{since: now}, standstill{since: now}
@@ -103,6 +111,22 @@ func (u *uplink) watch(ctx context.Context, end context.CancelCauseFunc) {
 			slow.look(u.s.Stream, time.Now(), u.upstream.Progress(), u.ledger.takeDropped())
 			return
 		}
+	}
+}
+
+// inStep waits for the next of the moments at which all watchers wake that wake so
+// often: a processor that is woken once looks after many. It reports false if ctx
+// ends before.
+func inStep(ctx context.Context, every time.Duration) bool {
+	now := time.Now()
+	step := every / stepsPerWatch
+	timer := time.NewTimer(now.Truncate(step).Add(step).Sub(now))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"time"
 
@@ -18,6 +17,7 @@ type load struct {
 	bits    int // a second, of one stream; 0: as fast as it goes
 	players int // of the one stream, from the relay itself
 	link    int // bits a second of the encoder's link and the node's; 0: no bound
+	key     int // bytes of a keyframe; 0: eight times another picture
 }
 
 var loads = []load{ //nolint:gochecknoglobals // a table
@@ -29,7 +29,7 @@ var loads = []load{ //nolint:gochecknoglobals // a table
 	{name: "100x1", streams: 100, bits: 1e6},
 	{name: "400x1", streams: 400, bits: 1e6},
 	{name: "1000x1", streams: 1000, bits: 1e6},
-	{name: "keyframes", streams: 1, bits: 6e6, link: 10e6},
+	{name: "keyframes", streams: 1, bits: 4e6, link: 10e6, key: 250_000},
 	{name: "players", streams: 1, bits: 2e6, players: 200},
 }
 
@@ -61,7 +61,7 @@ func (b *bench) run(name string, l load) (r result, err error) {
 	}
 	defer to.close()
 	if l.link > 0 {
-		to.wrap = func(nc net.Conn) net.Conn { return slowReader{nc, l.link} }
+		to.wrap = func(nc net.Conn) net.Conn { return &slowReader{link{Conn: nc, bits: l.link}} }
 	}
 	go to.serve()
 	relay, err := b.start(name, to)
@@ -119,9 +119,9 @@ func (b *bench) begin(to *relay, l load) (streams []*stream, stop func() error, 
 		}
 		var wrap func(net.Conn) net.Conn
 		if l.link > 0 {
-			wrap = func(nc net.Conn) net.Conn { return slowWriter{nc, l.link} }
+			wrap = func(nc net.Conn) net.Conn { return &slowWriter{link{Conn: nc, bits: l.link}} }
 		}
-		s, err := b.publish(i, to.url(i), bits, wrap)
+		s, err := b.publish(i, to.url(i), sizesOf(bits, l.key), wrap)
 		if err != nil {
 			cancel()
 			return nil, nil, err
@@ -209,32 +209,45 @@ func (b *bench) watch(from *relay, players int) (*sink, error) {
 // linkPiece is how many bytes a link passes at a time.
 const linkPiece = 1448
 
-// slowWriter is a connection behind a link of so many bits a second.
-type slowWriter struct {
+// link is a connection of so many bits a second. Pauses don't add up: it makes up
+// for a timer that was late.
+type link struct {
 	net.Conn
 	bits int
+	free time.Time // when it has passed all that it was given
 }
 
-func (w slowWriter) Write(p []byte) (n int, err error) {
-	begun := time.Now()
+// pass waits until n bytes more are through.
+func (l *link) pass(n int) {
+	now := time.Now()
+	if l.free.Before(now.Add(-linkSlack)) {
+		l.free = now
+	}
+	l.free = l.free.Add(time.Duration(n) * 8 * time.Second / time.Duration(l.bits))
+	<-time.After(time.Until(l.free))
+}
+
+// linkSlack is how late a timer may be without the link losing by it.
+const linkSlack = 5 * time.Millisecond
+
+// slowWriter is the near end of a link, slowReader the far end.
+type (
+	slowWriter struct{ link }
+	slowReader struct{ link }
+)
+
+func (w *slowWriter) Write(p []byte) (n int, err error) {
 	for len(p) > 0 && err == nil {
-		piece := p[:min(len(p), linkPiece)]
 		var m int
-		m, err = w.Conn.Write(piece)
+		m, err = w.Conn.Write(p[:min(len(p), linkPiece)])
 		n, p = n+m, p[m:]
-		<-time.After(time.Until(begun.Add(time.Duration(n) * 8 * time.Second / time.Duration(w.bits))))
+		w.pass(m)
 	}
 	return n, err
 }
 
-// slowReader is the far end of one.
-type slowReader struct {
-	net.Conn
-	bits int
-}
-
-func (r slowReader) Read(p []byte) (int, error) {
-	n, err := io.LimitReader(r.Conn, linkPiece).Read(p)
-	<-time.After(time.Duration(n) * 8 * time.Second / time.Duration(r.bits))
+func (r *slowReader) Read(p []byte) (int, error) {
+	n, err := r.Conn.Read(p[:min(len(p), linkPiece)])
+	r.pass(n)
 	return n, err
 }

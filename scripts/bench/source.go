@@ -47,16 +47,20 @@ type stream struct {
 	sounds   int
 }
 
-// sizesOf are those of pictures at a bit rate, sound included.
-func sizesOf(bitsPerSecond int) [2]int {
+// sizesOf are those of pictures at a bit rate, sound included, and with keyframes of
+// so many bytes, if that is not 0.
+func sizesOf(bitsPerSecond, key int) [2]int {
 	perGOP := (bitsPerSecond/8 - int(time.Second/soundEvery)*soundBytes) * gop / fps
+	if key > 0 {
+		return [2]int{key, (perGOP - key) / (gop - 1)}
+	}
 	inter := perGOP / (gop - 1 + keyWeight)
 	return [2]int{keyWeight * inter, max(inter, pictureHead+labelSize)}
 }
 
 // publish connects a stream to a relay. wrap may slow its connection down.
-func (b *bench) publish(number int, url string, bitsPerSecond int, wrap func(net.Conn) net.Conn) (*stream, error) {
-	s := &stream{number: uint32(number), b: b, sizes: sizesOf(bitsPerSecond)}
+func (b *bench) publish(number int, url string, sizes [2]int, wrap func(net.Conn) net.Conn) (*stream, error) {
+	s := &stream{number: uint32(number), b: b, sizes: sizes}
 	target, err := rtmp.ParseTarget(url)
 	if err != nil {
 		return nil, err
