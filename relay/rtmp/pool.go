@@ -30,6 +30,13 @@ func NewPool(mostIdle int) *Pool {
 	return &Pool{most: mostIdle, classes: make([][][]byte, last+1)}
 }
 
+// Idle is how many bytes lie idle.
+func (p *Pool) Idle() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.idle
+}
+
 // classOf finds the smallest class for n bytes, and what it has room for.
 func classOf(n int) (class, size int) {
 	n = max(n, poolLeast)

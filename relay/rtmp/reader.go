@@ -70,6 +70,9 @@ func NewReader(src io.Reader, limits Limits) *Reader {
 	}
 }
 
+// UsePool has the payloads of messages to come be from a pool.
+func (r *Reader) UsePool(p *Pool) { r.pool = p }
+
 // ReadMessage returns the next message that is complete. The payload is the
 // caller's to keep. Its errors match ErrProtocol, ErrTooBig, ErrPeerClosed, or
 // what the connection gave.
