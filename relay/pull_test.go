@@ -441,7 +441,7 @@ func TestStalledPlayer(t *testing.T) {
 		late = max(late, time.Since(begun)-20*time.Millisecond)
 	}
 	v.checkWatchable()
-	if late > 200*time.Millisecond {
+	if late > 500*time.Millisecond { // the stalled one blocks for ten seconds
 		t.Errorf("the other player had a frame %v late", late)
 	}
 	if s := r.pullStatus("cam1"); s.Players == 2 && s.Skipped == 0 {
@@ -532,7 +532,7 @@ func TestSecondPlayerBeginsAtOnce(t *testing.T) {
 		}
 	}
 	// One round trip is createStream's, before the play is sent.
-	if took := time.Since(begun) - 2*oneWay; took > 3*oneWay {
+	if took := time.Since(begun) - 2*oneWay; took > 7*oneWay/2 { // a second round trip would make it four
 		t.Errorf("from play to the first keyframe: %v, a round trip is %v", took, 2*oneWay)
 	} else {
 		t.Logf("from play to the first keyframe: %v, a round trip is %v", took.Round(time.Millisecond), 2*oneWay)

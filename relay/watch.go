@@ -87,9 +87,7 @@ func (l *ledger) takeDropped() uint64 {
 // ends.
 func (u *uplink) watch(ctx context.Context, end context.CancelCauseFunc) {
 	every := min(watchEvery, u.s.o.StallTimeout/watchPerWait)
-	if !inStep(ctx, every) {
-		return
-	}
+	inStep(ctx, every)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	now := time.Now()
@@ -115,18 +113,15 @@ func (u *uplink) watch(ctx context.Context, end context.CancelCauseFunc) {
 }
 
 // inStep waits for the next of the moments at which all watchers wake that wake so
-// often: a processor that is woken once looks after many. It reports false if ctx
-// ends before.
-func inStep(ctx context.Context, every time.Duration) bool {
+// often, or the end of ctx: a processor that is woken once looks after many.
+func inStep(ctx context.Context, every time.Duration) {
 	now := time.Now()
 	step := every / stepsPerWatch
 	timer := time.NewTimer(now.Truncate(step).Add(step).Sub(now))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
 	case <-ctx.Done():
-		return false
 	}
 }
 

@@ -54,11 +54,19 @@ func (s *Session) answerPlayer(cmd command) error {
 		return s.Say("status", code, "This is live: it goes on.")
 	case "seek":
 		return s.Say("error", codeSeekFailed, "This is live: there is nothing to seek in.")
-	case "getStreamLength", "_checkbw":
+	case "getStreamLength":
+		return s.c.send(lengthOfLive(cmd))
+	case "_checkbw":
 		return s.c.send(commandMessage(0, "_result", cmd.transaction, nil, nil))
 	default:
 		return nil
 	}
+}
+
+// lengthOfLive answers getStreamLength, for which players want a number: a live
+// stream has none.
+func lengthOfLive(cmd command) Message {
+	return commandMessage(0, "_result", cmd.transaction, nil, 0)
 }
 
 // StartPlay accepts the play (§7.2.2.1). What Queue and Flush send comes behind

@@ -111,7 +111,9 @@ func (s *Session) answer(streamID uint32, cmd command) error {
 		return s.connect(cmd)
 	case "createStream":
 		return s.c.send(commandMessage(0, "_result", cmd.transaction, nil, publishStreamID))
-	case "releaseStream", "getStreamLength", "_checkbw":
+	case "getStreamLength":
+		return s.c.send(lengthOfLive(cmd))
+	case "releaseStream", "_checkbw":
 		return s.c.send(commandMessage(0, "_result", cmd.transaction, nil, nil))
 	case "FCPublish":
 		// Hardware encoders wait for the onFCPublish, others for the _result.
