@@ -35,6 +35,10 @@ type backlog struct {
 	unhurried bool   // what is sent is no live stream: it doesn't age
 	followers []*follower
 	sleepers  []*follower // of these, wait for something to read
+
+	// For who appends.
+	lent      []*follower // were asleep, and are acted for
+	announced uint64      // all before it has been told of
 }
 
 // entry is one message and what was learnt of it when it came in.
@@ -75,12 +79,12 @@ func newBacklog(maxAge time.Duration, maxBytes int, memory *memory) *backlog {
 }
 
 // append adds a message from the encoder and lets go of what is no longer
-// needed or over a bound. It never blocks on a follower.
+// needed or over a bound. It never blocks on a follower. Those that sleep don't
+// notice before announce.
 func (b *backlog) append(e entry) {
 	b.mu.Lock()
 	b.appendLocked(e)
 	b.bound(e.at)
-	b.wake()
 	b.mu.Unlock()
 	b.memory.bound()
 }
@@ -108,9 +112,24 @@ func (b *backlog) rejoin(opening headers, e entry) {
 	}
 	b.appendLocked(e)
 	b.bound(e.at)
-	b.wake()
 	b.mu.Unlock()
 	b.memory.bound()
+}
+
+// announce tells the followers that sleep of what was appended since the last time.
+// A follower with a deputy is not woken: who announces does its work, as long as
+// that doesn't block. One goroutine at a time may append and announce.
+func (b *backlog) announce() {
+	b.mu.Lock()
+	if b.announced != b.end() {
+		b.announced = b.end()
+		b.wake()
+	}
+	b.mu.Unlock()
+	for _, f := range b.lent {
+		f.deputise()
+	}
+	b.lent = b.lent[:0]
 }
 
 // appendLocked adds e. The caller holds the lock.
@@ -161,7 +180,10 @@ func (b *backlog) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
-	b.wake()
+	for _, f := range b.sleepers {
+		f.wake()
+	}
+	b.sleepers = b.sleepers[:0]
 }
 
 // settled reports whether the encoder is gone and nothing is left to deliver.
@@ -304,10 +326,15 @@ func (b *backlog) headersAt(seq uint64) headers {
 	return h
 }
 
-// wake tells the followers that sleep.
+// wake ends the sleep of all followers: of some by waking them, of those with a
+// deputy by lending them to who announces.
 func (b *backlog) wake() {
 	for _, f := range b.sleepers {
-		f.woken <- struct{}{} // has room for one, and f sleeps once: never blocks
+		if f.deputy != nil {
+			b.lent = append(b.lent, f)
+		} else {
+			f.wake()
+		}
 	}
 	clear(b.sleepers)
 	b.sleepers = b.sleepers[:0]

@@ -66,6 +66,7 @@ func filled(messages ...[]rtmp.Message) *backlog {
 // add appends a message as it comes from the first encoder.
 func add(b *backlog, m rtmp.Message) {
 	b.append(entry{Message: m, info: m.Inspect(), at: time.Now()})
+	b.announce()
 }
 
 // readAll reads what a follower can have without waiting.

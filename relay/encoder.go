@@ -79,6 +79,7 @@ func (s *Server) ingest(ctx context.Context, stream *push, p *publisher) error {
 		return err
 	}
 	p.session.UsePool(stream.backlog.memory.pool)
+	p.session.BeforeWait(stream.backlog.announce)
 	what := "encoder publishes"
 	if stream.counters.publishes.Add(1) > 1 {
 		what = "encoder goes on with the stream"

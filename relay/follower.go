@@ -29,7 +29,9 @@ const (
 // that is so slow that what it comes to next is gone goes on at the newest
 // keyframe, with the headers that changed in between.
 //
-// A follower is for one goroutine.
+// A follower is for one goroutine. While that one sleeps, who appends to the
+// backlog may do its work for it, on its own goroutine, if that doesn't block: two
+// goroutines that hand each message over cost more than the message.
 type follower struct {
 	b     *backlog
 	role  role
@@ -41,6 +43,11 @@ type follower struct {
 	epoch uint32  // … of this epoch
 	given headers // what the reader has been given
 	woken chan struct{}
+
+	// deputy, if not nil, does what the sleeping goroutine would do with what there
+	// is to be read, and reports whether all of it is done.
+	deputy func() bool
+	rising bool // who sleeps has had enough, and waits for its deputy; guarded by the backlog's lock
 
 	dropped uint64 // messages that were gone before they were read
 }
@@ -77,32 +84,77 @@ func (f *follower) close() {
 	f.b.followers = slices.DeleteFunc(f.b.followers, func(other *follower) bool { return other == f })
 }
 
-// read appends to dst what is there to be read: at most cap(dst) messages and
-// about maxBytes, and blocks until there is something. The payloads are the
-// backlog's, and good until the next read or the close. Its error is errDrained
-// at the end, errOtherTracks where the session can't go on, or why ctx ended. The
-// sequence numbers of what was read, opening headers apart, are f.from up to
-// f.next.
+// read is take, but waits until there is something to be read. Its error may be why
+// ctx ended, too.
 func (f *follower) read(ctx context.Context, dst []entry, maxBytes int) ([]entry, error) {
 	for {
 		got, asleep, err := f.take(dst, maxBytes)
 		if !asleep {
 			return got, err
 		}
-		select {
-		case <-f.woken:
-		case <-ctx.Done():
-			f.rise()
-			return dst, context.Cause(ctx)
+		if err := f.sleep(ctx); err != nil {
+			return dst, err
 		}
 	}
 }
 
-// take is read without waiting: asleep says that the next append will wake f.
+// sleep waits, behind a take that has found nothing, for something to read, or for
+// something that the deputy couldn't do. Its error is why ctx ended.
+func (f *follower) sleep(ctx context.Context) error {
+	select {
+	case <-f.woken:
+		return nil
+	case <-ctx.Done():
+		f.rise()
+		return context.Cause(ctx)
+	}
+}
+
+func (f *follower) wake() { f.woken <- struct{}{} } // has room for one, and f sleeps once: never blocks
+
+// deputise does the work of f, whose goroutine sleeps, and wakes it for what
+// remains.
+func (f *follower) deputise() {
+	done := false
+	defer func() { // also if the deputy panics: nobody else would ever wake f
+		b := f.b
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if done && !b.closed && !f.rising && f.next == b.end() {
+			b.sleepers = append(b.sleepers, f)
+			return
+		}
+		f.wake()
+	}()
+	done = f.deputy()
+}
+
+// take appends to dst what is there to be read: at most cap(dst) messages and
+// about maxBytes. The payloads are the backlog's, and good until the next take or
+// the close. Its error is errDrained at the end, errOtherTracks where the session
+// can't go on. The sequence numbers of what was taken, opening headers apart, are
+// f.from up to f.next. Asleep says that there was nothing, and that f has to sleep.
 func (f *follower) take(dst []entry, maxBytes int) (got []entry, asleep bool, err error) {
 	b := f.b
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if got, err = f.takeLocked(dst, maxBytes); err == nil && len(got) == 0 {
+		b.sleepers = append(b.sleepers, f)
+		return got, true, nil
+	}
+	return got, false, err
+}
+
+// grab is take, for a deputy: it never falls asleep.
+func (f *follower) grab(dst []entry, maxBytes int) (got []entry, err error) {
+	f.b.mu.Lock()
+	defer f.b.mu.Unlock()
+	return f.takeLocked(dst, maxBytes)
+}
+
+// takeLocked is take without falling asleep. The caller holds the backlog's lock.
+func (f *follower) takeLocked(dst []entry, maxBytes int) (got []entry, err error) {
+	b := f.b
 	f.holds = false
 	if f.next < b.first {
 		f.fallBehind()
@@ -125,28 +177,29 @@ func (f *follower) take(dst []entry, maxBytes int) (got []entry, asleep bool, er
 	switch {
 	case len(dst) > 0:
 		f.holds = true
-		return dst, false, nil
+		return dst, nil
 	case others && f.role == carrier:
-		return dst, false, errOtherTracks
+		return dst, errOtherTracks
 	case others:
 		f.begun, f.given, f.lost = false, nil, true // the new epoch's headers come first
-		return f.recover(dst), false, nil
+		return f.takeLocked(dst, maxBytes)
 	case b.closed:
-		return dst, false, errDrained
+		return dst, errDrained
 	}
-	b.sleepers = append(b.sleepers, f)
-	return dst, true, nil
+	return dst, nil
 }
 
 // rise undoes falling asleep.
 func (f *follower) rise() {
 	f.b.mu.Lock()
-	defer f.b.mu.Unlock()
 	if i := slices.Index(f.b.sleepers, f); i >= 0 {
 		f.b.sleepers = slices.Delete(f.b.sleepers, i, i+1)
+		f.b.mu.Unlock()
 		return
 	}
-	<-f.woken // it was woken in the meantime
+	f.rising = true
+	f.b.mu.Unlock()
+	<-f.woken // it was woken in the meantime, or will be when its deputy is done
 }
 
 // fallBehind leaves what is gone, and, to be up to date again, all that is not

@@ -65,6 +65,7 @@ func (p *push) brake(ctx context.Context, from *publisher) {
 	if pace.count++; !pace.ahead || pace.count%brakeEvery != 0 {
 		return
 	}
+	p.backlog.announce()
 	p.backlog.setUnhurried(true)
 	most := p.o.BacklogBytes / brakeShare
 	if !p.backlog.hasBehind(p.written.Load(), most) {

@@ -169,6 +169,7 @@ func (p *pull) carry(ctx context.Context, at contact) error {
 // read takes a node's media until its session is over.
 func (p *pull) read(node *rtmp.Upstream) error {
 	node.UsePool(p.backlog.memory.pool)
+	node.BeforeWait(p.backlog.announce)
 	behind := seam{open: p.backlog.hasBegun(), overlaps: true}
 	for {
 		m, err := node.Read()

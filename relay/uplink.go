@@ -14,9 +14,11 @@ import (
 
 const (
 	// One write takes at most this much from the backlog: what it carries is
-	// known to have arrived only as a whole.
+	// known to have arrived only as a whole. Who keeps up needs room for fewer
+	// messages.
 	batchMessages = 64
 	batchBytes    = 256 << 10
+	firstBatch    = 8
 
 	// departEvery is how often a session that has sent all looks whether it has
 	// arrived.
@@ -43,12 +45,21 @@ type uplink struct {
 	ledger   ledger
 	rated    mark // when the rate was last looked at
 
+	// For feed, and while that sleeps for passOn.
+	batch   []entry
+	out     []rtmp.Message
+	passing []entry
+	passErr error
+
 	saidGoodbye atomic.Bool
 	ending      error // why the node's side ended; of listen, for who has waited for it
 }
 
 func newUplink(s *push, at contact) *uplink {
-	return &uplink{s: s, at: at, upstream: at.upstream, follower: s.backlog.follow()}
+	return &uplink{
+		s: s, at: at, upstream: at.upstream, follower: s.backlog.follow(),
+		batch: make([]entry, 0, firstBatch),
+	}
 }
 
 // run blocks until the session is over. It returns nil when all that it was to
@@ -58,6 +69,7 @@ func (u *uplink) run(ctx context.Context) error {
 	if !u.upstream.Progress().Known {
 		u.upstream.SetWriteTimeout(u.s.o.StallTimeout) // nobody else would notice a node that takes nothing
 	}
+	u.upstream.UsePool(u.s.backlog.memory.pool)
 	defer u.follower.close()
 	session, end := context.WithCancelCause(ctx)
 	defer context.AfterFunc(session, func() { _ = u.upstream.Close() })()
@@ -141,14 +153,22 @@ var errNoFarewell = errors.New("the node doesn't answer our goodbye")
 // feed writes what the backlog has, as it comes, until the backlog is drained
 // or the session is lost.
 func (u *uplink) feed(ctx context.Context) error {
-	batch := make([]entry, 0, batchMessages)
+	u.follower.deputy = u.passOn
 	for {
-		var err error
-		batch, err = u.follower.read(ctx, batch[:0], batchBytes)
+		batch, asleep, err := u.follower.take(u.batch[:0], batchBytes)
+		switch {
+		case err != nil:
+			return err
+		case asleep:
+			err = u.follower.sleep(ctx)
+		default:
+			u.note(batch, u.upstream.Queue(u.messages(batch)...))
+		}
 		if err != nil {
 			return err
 		}
-		if err := u.write(batch); errors.Is(err, os.ErrDeadlineExceeded) {
+		// Also behind a sleep: what could not be passed on without waiting.
+		if err := u.upstream.Flush(); errors.Is(err, os.ErrDeadlineExceeded) {
 			return errStalled
 		} else if err != nil {
 			return fmt.Errorf("write: %w", err)
@@ -156,34 +176,70 @@ func (u *uplink) feed(ctx context.Context) error {
 	}
 }
 
-// write sends a batch in one system call.
-func (u *uplink) write(batch []entry) error {
-	var end uint64
+// passOn writes what has just come in, as far as the node takes it at once: feed
+// sleeps, and it is the encoder's goroutine that does this.
+func (u *uplink) passOn() (done bool) {
+	u.passing = nil
+	end, done := u.upstream.TrySend(u.pass)
+	if len(u.passing) > 0 {
+		u.note(u.passing, end)
+	}
+	return done && u.passErr == nil
+}
+
+// pass takes what passOn sends.
+func (u *uplink) pass() []rtmp.Message {
+	u.passing, u.passErr = u.follower.grab(u.batch[:0], batchBytes)
+	return u.messages(u.passing)
+}
+
+// messages are those of a batch on the session's clock, behind what else is to be
+// said.
+func (u *uplink) messages(batch []entry) []rtmp.Message {
+	u.out = u.out[:0]
+	if len(batch) == 0 {
+		return nil
+	}
+	if window, ok := u.window(batch[len(batch)-1].at); ok {
+		u.out = append(u.out, window)
+	}
 	for i := range batch {
 		m := batch[i].Message
 		m.Timestamp = u.clock.at(m.Timestamp)
-		end = u.upstream.Queue(m)
-		u.s.counters.bytesOut.Add(uint64(len(m.Payload)))
+		u.out = append(u.out, m)
 	}
-	u.askForAcks(batch[len(batch)-1].at)
-	clear(batch) // the payloads are the backlog's to keep, not ours
-	u.ledger.note(flight{end: end, next: u.follower.next})
-	u.count(len(batch))
-	return u.upstream.Flush()
+	return u.out
 }
 
-// askForAcks fits the node's Acknowledgements to the rate of the stream: each of
-// them wakes us.
-func (u *uplink) askForAcks(now time.Time) {
+// note keeps the books of a batch that is queued, up to end.
+func (u *uplink) note(batch []entry, end uint64) {
+	size := 0
+	for i := range batch {
+		size += len(batch[i].Payload)
+	}
+	u.s.counters.bytesOut.Add(uint64(size))
+	u.ledger.note(flight{end: end, next: u.follower.next})
+	u.count(len(batch))
+	clear(batch) // the payloads are the backlog's to keep, not ours
+	clear(u.out)
+	if len(batch) >= cap(u.batch) && len(batch) < batchMessages { // more is waiting
+		u.batch = make([]entry, 0, 2*cap(u.batch))
+	}
+}
+
+// window fits the node's Acknowledgements to the rate of the stream: each of them
+// wakes us.
+func (u *uplink) window(now time.Time) (m rtmp.Message, ok bool) {
 	here := mark{at: now, in: u.s.counters.bytesOut.Load()}
 	took := here.at.Sub(u.rated.at)
 	if took < rateEvery {
-		return
+		return m, false
 	}
 	if !u.rated.at.IsZero() {
-		u.upstream.QueueWindow(int(float64(here.in-u.rated.in) / took.Seconds() / acksASecond))
+		m, ok = u.upstream.Window(int(float64(here.in-u.rated.in) / took.Seconds() / acksASecond))
 	}
 	u.rated = here
+	return m, ok
 }
 
 // count keeps the books of the batch of n messages that the follower has just

@@ -203,6 +203,12 @@ func (c *conn) flush() error {
 	return peerError(c.out.Flush())
 }
 
+// tryFlush writes what goes without waiting. The caller holds mu.
+func (c *conn) tryFlush() (done bool) {
+	c.queued.Store(c.out.Queued())
+	return c.out.TryFlush()
+}
+
 // setTimeouts sets the bounds of silence, counted from now.
 func (c *conn) setTimeouts(t Timeouts) {
 	c.mu.Lock()

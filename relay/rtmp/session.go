@@ -239,8 +239,14 @@ func (s *Session) Read() (Message, error) {
 	}
 }
 
-// UsePool has the payloads of messages that Read returns come from a pool.
+// UsePool has the memory of what is read come from a pool, payloads of messages
+// included, and go back there while nothing is to be read.
 func (s *Session) UsePool(p *Pool) { s.c.in.pool = p }
+
+// BeforeWait has f called whenever Read is about to look for more input, after it
+// has returned all messages that were there: what is done for many at once is done
+// then.
+func (s *Session) BeforeWait(f func()) { s.c.in.beforeRead = f }
 
 // Resume goes on with Read after a time without: only from here on the client may
 // be silent again.

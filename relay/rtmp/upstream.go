@@ -189,8 +189,13 @@ func (u *Upstream) Read() (Message, error) {
 	}
 }
 
-// UsePool has the payloads of messages that Read returns come from a pool.
+// UsePool has the memory of what is read come from a pool, payloads of messages
+// included, and go back there while nothing is to be read.
 func (u *Upstream) UsePool(p *Pool) { u.c.in.pool = p }
+
+// BeforeWait has f called whenever Read is about to look for more input, after it
+// has returned all messages that were there.
+func (u *Upstream) BeforeWait(f func()) { u.c.in.beforeRead = f }
 
 // IsUnpublished reports whether err is a node's word that the stream is not
 // published any more: its answer to Unpublish, or its own doing.
@@ -219,31 +224,37 @@ func (u *Upstream) SetWriteTimeout(d time.Duration) {
 	u.c.setTimeouts(Timeouts{Write: d})
 }
 
-// Queue appends m, on the published message stream, to what Flush sends. It
-// keeps m.Payload until then and does no I/O. It returns the position in the
-// outgoing bytes at which m ends, to be held against Delivered.
-func (u *Upstream) Queue(m Message) (end uint64) {
-	m.StreamID = u.streamID
+// Queue appends messages, media on the published message stream, to what Flush
+// sends. It keeps their payloads until then and does no I/O. It returns the position
+// in the outgoing bytes at which the last one ends, to be held against Delivered.
+func (u *Upstream) Queue(messages ...Message) (end uint64) {
 	u.c.mu.Lock()
 	defer u.c.mu.Unlock()
-	u.c.out.Queue(m)
+	return u.queue(messages)
+}
+
+func (u *Upstream) queue(messages []Message) (end uint64) {
+	for _, m := range messages {
+		if m.IsMedia() {
+			m.StreamID = u.streamID
+		}
+		u.c.out.Queue(m)
+	}
 	return u.c.out.Queued()
 }
 
-// QueueWindow asks the node for an Acknowledgement every so many bytes (§5.4.4), in
-// powers of two and within bounds, if that is not what it was asked for last. It
-// does no I/O.
-func (u *Upstream) QueueWindow(bytes int) {
+// Window is the message, to be queued, that asks the node for an Acknowledgement
+// every so many bytes (§5.4.4), in powers of two and within bounds. It is false if
+// that is what the node was asked for last.
+func (u *Upstream) Window(bytes int) (Message, bool) {
 	window := int64(windowForNodes)
 	for window < int64(bytes) && window < windowMost {
 		window *= 2
 	}
 	if u.window.Swap(window) == window {
-		return
+		return Message{}, false
 	}
-	u.c.mu.Lock()
-	defer u.c.mu.Unlock()
-	u.c.out.Queue(controlMessage(&message.WinAckSize{Size: int32(window)}))
+	return controlMessage(&message.WinAckSize{Size: int32(window)}), true
 }
 
 // Flush writes what is queued in one system call where the connection allows.
@@ -252,6 +263,19 @@ func (u *Upstream) Flush() error {
 	u.c.mu.Lock()
 	defer u.c.mu.Unlock()
 	return u.c.flush()
+}
+
+// TrySend is Queue and Flush without waiting: it queues what next gives and writes
+// of it what the kernel takes at once. Done reports whether that was all; the rest,
+// and any error, are for the next Flush. If somebody is writing it does nothing, and
+// next is not called.
+func (u *Upstream) TrySend(next func() []Message) (end uint64, done bool) {
+	if !u.c.mu.TryLock() {
+		return 0, false
+	}
+	defer u.c.mu.Unlock()
+	end = u.queue(next())
+	return end, u.c.tryFlush()
 }
 
 // Unpublish is the goodbye: FCUnpublish, deleteStream, and our side of the

@@ -31,7 +31,8 @@ const (
 // it in one write. A Writer is for one goroutine at a time.
 type Writer struct {
 	dst       io.Writer
-	writev    func(net.Buffers) error // if dst takes many slices in one system call
+	writev    func(net.Buffers) error                         // if dst takes many slices in one system call
+	tryWritev func(net.Buffers) (rest net.Buffers, err error) // … and can do so without waiting
 	chunkSize int
 	sent      [chunkStreamCount]sentHeader
 
@@ -62,8 +63,9 @@ func NewWriter(dst io.Writer) *Writer {
 	switch dst := dst.(type) {
 	case interface {
 		writev(pieces net.Buffers) error
+		tryWritev(pieces net.Buffers) (rest net.Buffers, err error)
 	}:
-		w.writev = dst.writev
+		w.writev, w.tryWritev = dst.writev, dst.tryWritev
 	case *net.TCPConn:
 		w.writev = func(pieces net.Buffers) error {
 			w.eaten = pieces
@@ -111,12 +113,39 @@ func (w *Writer) Flush() error {
 	if w.failed == nil && len(w.pieces) > 0 {
 		w.failed = w.write()
 	}
-	// Also after an error: what was not written may be somebody else's by the next
-	// time.
+	w.reset()
+	return w.failed
+}
+
+// reset forgets what was queued, also after an error: what was not written may be
+// somebody else's by the next time.
+func (w *Writer) reset() {
 	clear(w.pieces)
 	w.pieces = w.pieces[:0]
 	w.scratch, w.loose = w.scratch[:0], 0
-	return w.failed
+}
+
+// TryFlush writes what dst takes without waiting and reports whether that was all.
+// The rest, and any error, are for the next Flush. Where dst can't do that, it does
+// nothing.
+func (w *Writer) TryFlush() (done bool) {
+	if w.tryWritev == nil || w.failed != nil {
+		return false
+	}
+	w.collect()
+	if len(w.pieces) == 0 {
+		return true
+	}
+	rest, err := w.tryWritev(w.pieces)
+	w.failed = err
+	if err != nil || len(rest) > 0 {
+		left := copy(w.pieces, rest)
+		clear(w.pieces[left:])
+		w.pieces = w.pieces[:left]
+		return false
+	}
+	w.reset()
+	return true
 }
 
 // write sends pieces. What can't take many at once, such as TLS, gets one.
