@@ -45,9 +45,9 @@ func (r *Reader) fill(n int) error {
 	r.end = copy(r.buf, r.buf[r.start:r.end])
 	r.start = 0
 	for r.end < n {
-		got, err := r.readSome(r.buf[r.end:])
+		got, err := r.readMore()
 		r.end += got
-		if r.end == len(r.buf) && len(r.buf) < readSize {
+		if r.end == len(r.buf) && len(r.buf) > 0 && len(r.buf) < readSize {
 			r.buf = append(r.buf, make([]byte, 3*len(r.buf))...) // there is more: ask for more
 		}
 		if err != nil && r.end < n {
@@ -79,9 +79,48 @@ func (r *Reader) readFull(p []byte) error {
 	return nil
 }
 
+// readMore is one read from the source into the buffer. A Reader that has a pool, and
+// nothing buffered, has no buffer while it waits: one that somebody has just used is
+// in the processor's cache, and a thousand that wait would take 64 MB.
+func (r *Reader) readMore() (int, error) {
+	if r.lazy == nil || r.pool == nil || r.end > 0 {
+		return r.readSome(r.buf[r.end:])
+	}
+	r.dropBuffer()
+	r.wait()
+	n, err := r.lazy.readInto(r.takeBuffer, r.giveBuffer)
+	return r.took(n, err)
+}
+
+func (r *Reader) newBuffer() []byte {
+	r.buf = r.pool.get(readSize)
+	return r.buf
+}
+
+// dropBuffer gives an empty buffer back. A small one, from before there was a pool,
+// is nobody else's.
+func (r *Reader) dropBuffer() {
+	if len(r.buf) == readSize {
+		r.pool.put(r.buf)
+	}
+	r.buf = nil
+}
+
 // readSome is one read from the source, counted and reported.
 func (r *Reader) readSome(p []byte) (int, error) {
-	n, err := r.src.Read(p)
+	r.wait()
+	return r.took(r.src.Read(p))
+}
+
+// wait is called before every read.
+func (r *Reader) wait() {
+	if r.beforeRead != nil {
+		r.beforeRead()
+	}
+}
+
+// took is called after every read.
+func (r *Reader) took(n int, err error) (int, error) {
 	r.received += uint64(n)
 	if n == 0 && err == nil {
 		err = io.ErrNoProgress

@@ -34,8 +34,11 @@ type rawTCP struct {
 // is made once: a closure for each call would be garbage.
 type rawCall struct {
 	do    func(fd uintptr) (done bool)
-	buf   []byte       // of a read
-	iov   []unix.Iovec // of a write
+	doNow func(fd uintptr) (done bool) // without waiting
+	buf   []byte                       // of a read
+	take  func() []byte                // … or where it is to be had, once there is something to read
+	give  func()                       // … and to be given back
+	iov   []unix.Iovec                 // of a write
 	n     int
 	errno syscall.Errno
 }
@@ -51,16 +54,33 @@ func unannounced(nc net.Conn) io.ReadWriter {
 		return nc // it is closed, which it will say itself
 	}
 	c := &rawTCP{TCPConn: tcp, raw: raw}
-	c.read.do, c.write.do = c.read.readOnce, c.write.writeOnce
+	c.read.do, c.write.do, c.write.doNow = c.read.readOnce, c.write.writeOnce, c.write.writeNow
 	return c
 }
 
 func (c *rawCall) readOnce(fd uintptr) (done bool) {
+	if c.take != nil {
+		c.buf = c.take()
+		if done = c.readBuf(fd); !done {
+			c.give()
+		}
+		return done
+	}
+	return c.readBuf(fd)
+}
+
+func (c *rawCall) readBuf(fd uintptr) (done bool) {
 	return c.try(unix.SYS_READ, fd, unsafe.Pointer(&c.buf[0]), len(c.buf)) //nolint:gosec // alive: buf is c's
 }
 
 func (c *rawCall) writeOnce(fd uintptr) (done bool) {
 	return c.try(unix.SYS_WRITEV, fd, unsafe.Pointer(&c.iov[0]), len(c.iov)) //nolint:gosec // alive: iov is c's
+}
+
+// writeNow is done in any case: when the kernel takes nothing, with n as it was.
+func (c *rawCall) writeNow(fd uintptr) (done bool) {
+	c.writeOnce(fd)
+	return true
 }
 
 // try makes the call. One that would block is not done: it is made again when the
@@ -84,8 +104,19 @@ func (c *rawTCP) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	c.read.buf, c.read.take = p, nil
+	return c.readNow()
+}
+
+// readInto is Read into what take gives. That which nothing is read into is given
+// back.
+func (c *rawTCP) readInto(take func() []byte, giveBack func()) (int, error) {
+	c.read.take, c.read.give = take, giveBack
+	return c.readNow()
+}
+
+func (c *rawTCP) readNow() (int, error) {
 	call := &c.read
-	call.buf = p
 	err := c.raw.Read(call.do)
 	call.buf = nil
 	switch {
@@ -103,25 +134,42 @@ func (c *rawTCP) Read(p []byte) (int, error) {
 // writev writes all pieces, in one system call if the kernel takes them. It eats
 // them.
 func (c *rawTCP) writev(pieces net.Buffers) error {
-	call := &c.write
-	for len(pieces) > 0 {
-		call.iov = call.iov[:0]
-		for _, p := range pieces[:min(len(pieces), mostPieces)] {
-			piece := unix.Iovec{Base: unsafe.SliceData(p)} //nolint:gosec // alive: pieces are the caller's
-			piece.SetLen(len(p))
-			call.iov = append(call.iov, piece)
-		}
-		err := c.raw.Write(call.do)
-		clear(call.iov) // the payloads are not ours to hold
-		switch {
-		case err != nil:
-			return unwrapped(err)
-		case call.errno != 0:
-			return c.failed("write", call.errno)
-		}
-		pieces = without(pieces, call.n)
+	var err error
+	for len(pieces) > 0 && err == nil {
+		c.write.load(pieces)
+		pieces, err = c.written(pieces, c.raw.Write(c.write.do))
 	}
-	return nil
+	return err
+}
+
+// tryWritev writes of pieces what the kernel takes now, and returns the rest. It
+// eats pieces.
+func (c *rawTCP) tryWritev(pieces net.Buffers) (rest net.Buffers, err error) {
+	c.write.load(pieces)
+	c.write.n, c.write.errno = 0, 0
+	return c.written(pieces, c.raw.Write(c.write.doNow))
+}
+
+// written is what is left of pieces after a call whose waiting ended with err.
+func (c *rawTCP) written(pieces net.Buffers, err error) (rest net.Buffers, _ error) {
+	clear(c.write.iov) // the payloads are not ours to hold
+	switch {
+	case err != nil:
+		return pieces, unwrapped(err)
+	case c.write.errno != 0:
+		return pieces, c.failed("write", c.write.errno)
+	}
+	return without(pieces, c.write.n), nil
+}
+
+// load makes pieces, as many as one call takes, what will be written.
+func (c *rawCall) load(pieces net.Buffers) {
+	c.iov = c.iov[:0]
+	for _, p := range pieces[:min(len(pieces), mostPieces)] {
+		piece := unix.Iovec{Base: unsafe.SliceData(p)} //nolint:gosec // alive: pieces are the caller's
+		piece.SetLen(len(p))
+		c.iov = append(c.iov, piece)
+	}
 }
 
 // without is pieces without their first n bytes.

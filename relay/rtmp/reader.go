@@ -24,11 +24,14 @@ const (
 // obeyed on the way and not returned. A Reader is for one goroutine.
 type Reader struct {
 	src    io.Reader
+	lazy   lazyReader // src, if it can be that
 	limits Limits
 
 	buf        []byte // buf[start:end] has arrived and is not parsed yet
 	start, end int
 
+	// beforeRead, if not nil, is called before every read from src, which may block.
+	beforeRead func()
 	// onRead, if not nil, is called after every read from src, so that long
 	// messages are acknowledged while they arrive.
 	onRead func() error
@@ -39,8 +42,18 @@ type Reader struct {
 
 	chunkSize    int
 	chunkStreams map[uint32]*chunkStream
-	unfinished   int  // room of all bodies that have begun
-	unrepeated   bool // this peer leaves the extended timestamp out of fmt 3
+	last         *chunkStream // of them
+	unfinished   int          // room of all bodies that have begun
+	unrepeated   bool         // this peer leaves the extended timestamp out of fmt 3
+
+	takeBuffer func() []byte // newBuffer, made once
+	giveBuffer func()        // dropBuffer, likewise
+}
+
+// lazyReader is a source that asks for the room to read into only when there is
+// something to be read. What it was given and has read nothing into it gives back.
+type lazyReader interface {
+	readInto(take func() []byte, giveBack func()) (n int, err error)
 }
 
 // chunkStream is what a chunk stream remembers from chunk to chunk.
@@ -61,13 +74,16 @@ type chunkStream struct {
 
 // NewReader returns a Reader of src with a chunk size of 128.
 func NewReader(src io.Reader, limits Limits) *Reader {
-	return &Reader{
+	r := &Reader{
 		src:          src,
 		limits:       limits.withDefaults(),
 		buf:          make([]byte, firstRead),
 		chunkSize:    defaultChunkSize,
 		chunkStreams: make(map[uint32]*chunkStream),
 	}
+	r.lazy, _ = src.(lazyReader)
+	r.takeBuffer, r.giveBuffer = r.newBuffer, r.dropBuffer
+	return r
 }
 
 // UsePool has the payloads of messages to come be from a pool.
@@ -139,6 +155,9 @@ func (r *Reader) readBasicHeader() (format byte, cs *chunkStream, err error) {
 		}
 		id = 64 + uint32(b[0]) + uint32(b[1])<<8
 	}
+	if last := r.last; last != nil && last.id == id {
+		return format, last, nil // nearly always
+	}
 	cs, known := r.chunkStreams[id]
 	if !known {
 		if len(r.chunkStreams) == r.limits.ChunkStreams {
@@ -147,6 +166,7 @@ func (r *Reader) readBasicHeader() (format byte, cs *chunkStream, err error) {
 		cs = &chunkStream{id: id}
 		r.chunkStreams[id] = cs
 	}
+	r.last = cs
 	return format, cs, nil
 }
 
