@@ -92,22 +92,23 @@ func benchRelay(b *testing.B, arrived func()) *rtmp.Upstream {
 	return encoder
 }
 
+// serveNode is a node for one publisher after the other.
 func serveNode(ln net.Listener, arrived func()) {
-	nc, err := ln.Accept()
-	if err != nil {
-		return
-	}
-	session, err := rtmp.Accept(context.Background(), nc, rtmp.Limits{}, rtmp.Timeouts{})
-	if err != nil || session.Start() != nil {
-		return
-	}
 	for {
-		m, err := session.Read()
+		nc, err := ln.Accept()
 		if err != nil {
 			return
 		}
-		if k := m.Inspect().Kind; k == rtmp.Frame || k == rtmp.Keyframe {
-			arrived()
+		session, err := rtmp.Accept(context.Background(), nc, rtmp.Limits{}, rtmp.Timeouts{})
+		if err == nil {
+			err = session.Start()
 		}
+		for err == nil {
+			var m rtmp.Message
+			if m, err = session.Read(); err == nil && m.Inspect().Kind <= rtmp.Keyframe {
+				arrived()
+			}
+		}
+		_ = nc.Close()
 	}
 }
