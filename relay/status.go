@@ -24,24 +24,38 @@ const (
 // Status is what is known of one stream at one moment. Counters count from the
 // first encoder's publish, or the first player's play, on.
 type Status struct {
+	Name      string // what operators call the stream: its configured name, or the StreamId
 	StreamID  string
+	App       string // RTMP application that it is published to or played from
 	Direction dispatch.Direction
 	Since     time.Time // of the first encoder's publish or player's play
-	Remote    string    // the encoder's address
-	Away      time.Time // since when the stream waits for its encoder's return; zero while it has one
-	Publishes uint64    // encoders so far
+
+	Health      Health
+	Reason      string    // in words; empty while all is well
+	HealthSince time.Time // when Health became what it is
+
+	Publisher *Publisher // nil while there is none, and for a pull
+	Remote    string     // address of the encoder that is there or was last
+	Away      time.Time  // since when the stream waits for its encoder's return; zero while it has one
+	Publishes uint64     // encoders so far
 
 	State     State
 	StateFor  time.Duration // how long it has been in State
 	Node      string        // host:port of the node, where there is one
 	LastError string        // why the last node was lost or not had; empty while all is well
+	Failure   *Failure      // the same in parts; nil while all is well
+	Attempt   int           // failures in a row since the last healthy node
 	NextTry   time.Time     // while Waiting
+
+	Figures
 
 	BytesIn, MessagesIn   uint64 // from encoders, or from nodes
 	BytesOut, MessagesOut uint64 // to nodes, replays and repeated headers included
 	Replayed              uint64 // messages sent to one more node
 	Dropped               uint64 // messages given up to a bound of the backlog
+	Drops                 []Drop // the same by track and reason
 	Dispatches, Sessions  uint64
+	Outage                time.Duration // in all: an encoder was there, and no node
 
 	Players     int    // now
 	Plays       uint64 // players so far
@@ -49,7 +63,104 @@ type Status struct {
 	Skipped     uint64 // messages that players were too slow for
 
 	BacklogBytes int
-	BacklogAge   time.Duration
+	BacklogAge   time.Duration // of the oldest message
+	Lag          time.Duration // age of the oldest message that the node isn't known to have
+	RTT          time.Duration // of the node's TCP connection; 0: not known
+
+	Advice []Advice // what is wrong now that a person can mend
+	Events []Event  // the newest, oldest first
+}
+
+// Health is a stream's state for people: whether it reaches those it is for.
+type Health string
+
+// Healths. Only a stream whose node acknowledges what it is sent is OK.
+const (
+	OK       Health = "ok"
+	Degraded Health = "degraded" // it gets there, but not as it should
+	Down     Health = "down"     // an encoder, or a player, is there, and nothing gets through
+	Away     Health = "idle"     // no encoder, or no player, is there
+)
+
+// Publisher is the encoder that has a stream now.
+type Publisher struct {
+	ID     uint64 // of its connection, for this process
+	Remote string
+	Since  time.Time
+	Client string // what it calls itself, cut and unchecked
+	Secure bool   // RTMPS
+}
+
+// Failure is why a stream's last node was lost or not had.
+type Failure struct {
+	At     time.Time
+	Stage  Stage
+	Code   string // ZEGO's return code, or the node's status code; may be empty
+	Text   string // without secrets
+	Advice string // what to do; may be empty
+}
+
+// Stage is how far a way to a node has come.
+type Stage string
+
+// Stages of the way to a node.
+const (
+	AtDispatch  Stage = "dispatch"
+	AtDial      Stage = "dial"
+	AtHandshake Stage = "handshake"
+	AtConnect   Stage = "connect"
+	AtPublish   Stage = "publish" // or play
+	AtIO        Stage = "io"      // it was there, and is lost
+)
+
+// Figures are what the headers of a stream's messages tell.
+type Figures struct {
+	Video           *VideoTrack // the first; nil if there is none
+	Audio           *AudioTrack
+	RateIn, RateOut float64       // bits a second, of payload, over the last seconds
+	Skew            time.Duration // by how much the sound's timestamps are ahead of the picture's
+}
+
+// Track is what is measured of any track.
+type Track struct {
+	Codec    string    // h264, hevc, av1, vp9, aac, opus, mp3 …; a FourCC that is not known as it is
+	Rate     float64   // bits a second, over the last seconds
+	Messages uint64    // frames
+	Jumps    uint64    // timestamps that fell, or leapt by more than a second
+	Last     time.Time // when the last message came
+}
+
+// VideoTrack is a picture.
+type VideoTrack struct {
+	Track
+	Profile          string // High, Main 10 …; empty: not known
+	Width, Height    int    // 0: not known
+	FPS              float64
+	KeyframeInterval time.Duration // between the last two keyframes; 0: not known
+	LastKeyframe     time.Time
+	BFrames          bool // there were some in the last seconds
+}
+
+// AudioTrack is sound.
+type AudioTrack struct {
+	Track
+	SampleRate int // Hz; 0: not known
+	Channels   int // 0: not known
+}
+
+// Drop counts messages of one track that were given up for one reason.
+type Drop struct {
+	Track    string // audio, video or data
+	Reason   string // age, bytes or memory: a bound of the backlog; slow: the node
+	Messages uint64
+}
+
+// Advice is something wrong with a stream that a person can mend.
+type Advice struct {
+	Kind  string // a word for machines, such as b_frames or gop_long
+	Since time.Time
+	Text  string // what is wrong
+	Fix   string // what to change, and where
 }
 
 // phase is the part of a Status that changes as a whole.
