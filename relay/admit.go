@@ -32,14 +32,23 @@ const (
 // refusal is why a client may not publish, or play: a status code that clients
 // know and a sentence that tells a person what to do.
 type refusal struct {
+	kind   string // for the tally
 	code   string
 	reason string
+	stream string // that was wanted, if it can be one
 }
 
 func (r *refusal) Error() string { return r.reason }
 
-func denied(format string, args ...any) *refusal {
-	return &refusal{code: rtmp.CodePublishDenied, reason: fmt.Sprintf(format, args...)}
+func denied(kind, format string, args ...any) *refusal {
+	return &refusal{kind: kind, code: rtmp.CodePublishDenied, reason: fmt.Sprintf(format, args...)}
+}
+
+// of names the stream that was wanted.
+func (r *refusal) of(stream string) *refusal {
+	named := *r
+	named.stream = stream
+	return &named
 }
 
 // admit decides whether a session may publish, and gives it its stream, which is
@@ -47,9 +56,10 @@ func denied(format string, args ...any) *refusal {
 func (s *Server) admit(ctx, life context.Context, session *rtmp.Session) (*push, *publisher, error) {
 	wanted, problem := s.addressOf(session)
 	if problem != "" {
-		return nil, nil, denied("%s", problem)
+		return nil, nil, denied(rejectBadKey, "%s", problem)
 	}
 	p := newPublisher(session)
+	p.id = s.tally.connections.Add(1)
 	stream, isNew, err := s.claim(ctx, life, wanted.id, p)
 	if err != nil || !isNew {
 		return stream, p, err
@@ -58,7 +68,7 @@ func (s *Server) admit(ctx, life context.Context, session *rtmp.Session) (*push,
 	case verdict := <-stream.verdicts:
 		if refused := refusalFor(verdict); refused != nil {
 			stream.leave(p, true)
-			return nil, nil, refused
+			return nil, nil, refused.of(wanted.id)
 		}
 	case <-time.After(verdictWait):
 	case <-ctx.Done():
@@ -79,7 +89,7 @@ func (s *Server) claim(ctx, life context.Context, id string, p *publisher) (stre
 			return stream, isNew, err
 		}
 		if refused := refusalFor(stream.lastVerdict()); refused != nil {
-			return nil, false, refused
+			return nil, false, refused.of(id)
 		}
 		ok, holder := stream.sit(p)
 		switch {
@@ -109,6 +119,8 @@ func (s *Server) contend(ctx context.Context, stream *push, p, holder *publisher
 	isSilent := stream.silentFor(holder) >= silentAfter
 	if !s.o.Conflict.yields(holder, p, isSilent) {
 		return &refusal{
+			kind:   rejectConflict,
+			stream: stream.id,
 			code:   rtmp.CodePublishBadName,
 			reason: fmt.Sprintf("%s is already being published by %s: stop it there first", stream.id, holder.remote),
 		}
@@ -141,9 +153,9 @@ func refusalFor(verdict error) *refusal {
 	}
 	switch dispatch.VerdictOf(verdict) {
 	case dispatch.Operator:
-		return &refusal{code: rtmp.CodePublishDenied, reason: reason}
+		return &refusal{kind: rejectZego, code: rtmp.CodePublishDenied, reason: reason}
 	case dispatch.ThisStream:
-		return &refusal{code: rtmp.CodePublishBadName, reason: reason}
+		return &refusal{kind: rejectZego, code: rtmp.CodePublishBadName, reason: reason}
 	default:
 		return nil
 	}

@@ -33,6 +33,8 @@ type backlog struct {
 	received  uint64 // all before it has reached the node
 	closed    bool   // the encoder is gone: no more will be appended
 	unhurried bool   // what is sent is no live stream: it doesn't age
+	lost      drops  // given up before a node had it
+	inDoubt   drops  // … or while one was being sent it
 	followers []*follower
 	sleepers  []*follower // of these, wait for something to read
 
@@ -170,9 +172,22 @@ func (b *backlog) release(seq uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.received = max(b.received, seq)
-	if start, ok := b.startAtOrBefore(b.received); ok {
-		b.drop(int(start - b.first))
+	if b.received >= b.first {
+		b.inDoubt = drops{} // it had it
 	}
+	if start, ok := b.startAtOrBefore(b.received); ok {
+		b.drop(int(start-b.first), dropAge)
+	}
+}
+
+// lag is the age of the oldest message that no node is known to have.
+func (b *backlog) lag(now time.Time) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if seq := max(b.received, b.first); seq < b.end() {
+		return now.Sub(b.at(seq).at)
+	}
+	return 0
 }
 
 // close says that the encoder is gone. Followers read to the end.
@@ -246,26 +261,35 @@ func (b *backlog) at(seq uint64) *entry { return &b.entries[seq-b.first] }
 // single GOP that is too long it drops message by message: a follower that
 // keeps up doesn't care, and no other could use half a GOP.
 func (b *backlog) bound(now time.Time) {
-	for len(b.entries) > 1 && (b.bytes > b.maxBytes || !b.unhurried && now.Sub(b.entries[0].at) > b.maxAge) {
-		b.dropOldest()
+	for len(b.entries) > 1 {
+		switch {
+		case b.bytes > b.maxBytes:
+			b.dropOldest(dropBytes)
+		case !b.unhurried && now.Sub(b.entries[0].at) > b.maxAge:
+			b.dropOldest(dropAge)
+		default:
+			return
+		}
 	}
 }
 
 // dropOldest drops the oldest GOP, or of the only one its oldest message.
-func (b *backlog) dropOldest() {
+func (b *backlog) dropOldest(reason dropReason) {
 	n := 1
 	if next, ok := b.startAtOrAfter(b.first + 1); ok {
 		n = int(next - b.first)
 	}
-	b.drop(n)
+	b.drop(n, reason)
 }
 
-// drop forgets the n oldest entries. Their headers stay in force.
-func (b *backlog) drop(n int) {
+// drop forgets the n oldest entries. Their headers stay in force. The reason is for
+// those that no node has.
+func (b *backlog) drop(n int, reason dropReason) {
 	size := 0
 	held := b.firstHeld()
 	for i, e := range b.entries[:n] {
 		b.base.apply(e)
+		b.loses(b.first+uint64(i), &e, reason)
 		size += e.size()
 		if isFrame := e.info.Kind == rtmp.Frame || e.info.Kind == rtmp.Keyframe; isFrame && b.first+uint64(i) < held {
 			e.Recycle() // headers stay in force; the backlog was the last to hold it

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"zegorelay/dispatch"
 	"zegorelay/relay/rtmp"
 )
 
@@ -26,6 +27,9 @@ func (s *Server) handle(ctx, life context.Context, nc net.Conn, visit *visit) {
 	if err != nil {
 		// Port scanners and health checks come here: not a word above debug.
 		s.o.Log.Debug().Stringer(logRemote, nc.RemoteAddr()).Err(err).Msg("connection ended before it published or played")
+		if reason := rejectOf(err); reason != "" {
+			s.tally.reject(reason)
+		}
 		return
 	}
 	if session.Action == rtmp.Play {
@@ -41,10 +45,20 @@ func (s *Server) refuse(session *rtmp.Session, err error) {
 	if !errors.As(err, &refused) {
 		return
 	}
+	s.tally.reject(refused.kind)
+	s.news.tellRefused(refused.stream, directionOf(session), session.RemoteAddr().String(), refused.reason)
 	what := map[rtmp.Action]string{rtmp.Publish: "publish refused", rtmp.Play: "play refused"}[session.Action]
 	s.o.Log.Warn().Stringer(logRemote, session.RemoteAddr()).Str(logClient, cut(session.Client, maxReason)).
 		Str(logReason, refused.reason).Msg(what)
 	session.Refuse(refused.code, cut(refused.reason, maxReason))
+}
+
+// directionOf is which way the media of a client would go.
+func directionOf(session *rtmp.Session) dispatch.Direction {
+	if session.Action == rtmp.Play {
+		return dispatch.Pull
+	}
+	return dispatch.Push
 }
 
 // publish serves an encoder to the end of its connection.
@@ -56,9 +70,15 @@ func (s *Server) publish(ctx, life context.Context, session *rtmp.Session, visit
 	}
 	visit.stays()
 	defer context.AfterFunc(ctx, func() { _ = session.Close() })()
+	s.tally.publishers.Add(1)
+	s.tally.publishersEver.Add(1)
 	reason := s.ingest(ctx, stream, p)
-	if p.displaced.Load() {
+	s.tally.publishers.Add(-1)
+	switch {
+	case p.displaced.Load():
 		reason = errTakenOver
+	case p.kicked.Load():
+		reason = errKicked
 	}
 	isGoodbye := errors.Is(reason, rtmp.ErrUnpublished)
 	held := stream.leave(p, isGoodbye || ctx.Err() != nil)
@@ -67,6 +87,10 @@ func (s *Server) publish(ctx, life context.Context, session *rtmp.Session, visit
 		event = event.Stringer(logHeld, rounded(held))
 	}
 	event.Msg("encoder gone")
+	stream.disconnects.add(reason)
+	if held > 0 {
+		stream.tell(EventPublisherLost, levelWarn, "the encoder "+p.remote+" is gone: "+reason.Error(), "")
+	}
 	if isGoodbye {
 		session.Linger()
 	}
@@ -80,10 +104,11 @@ func (s *Server) ingest(ctx context.Context, stream *push, p *publisher) error {
 	}
 	p.session.UsePool(stream.backlog.memory.pool)
 	p.session.BeforeWait(stream.backlog.announce)
-	what := "encoder publishes"
+	what, kind := "encoder publishes", EventStarted
 	if stream.counters.publishes.Add(1) > 1 {
-		what = "encoder goes on with the stream"
+		what, kind = "encoder goes on with the stream", EventPublisherBack
 	}
+	stream.tell(kind, levelInfo, what+", from "+p.remote, "")
 	stream.log.Info().Str(logRemote, p.remote).Str(logClient, cut(p.session.Client, maxReason)).Msg(what)
 	for {
 		m, err := p.session.Read()

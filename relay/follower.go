@@ -61,6 +61,9 @@ func (b *backlog) follow() *follower {
 	if start, ok := b.startAtOrBefore(b.received); ok {
 		f.next = start
 	}
+	if b.received < b.first {
+		b.lost.add(&b.inDoubt) // the node before f never had it
+	}
 	b.followers = append(b.followers, f)
 	return f
 }
@@ -212,6 +215,9 @@ func (f *follower) fallBehind() {
 		return
 	}
 	if start, ok := b.startAtOrBefore(b.end()); ok {
+		for seq := f.next; f.role == carrier && seq < start; seq++ {
+			b.loses(seq, b.at(seq), dropSlow)
+		}
 		f.skipTo(start)
 		if f.role == carrier {
 			b.received = max(b.received, start)

@@ -60,10 +60,22 @@ func (s *Stream) logLoss(lost *loss, tries int, delay time.Duration) {
 	case isNameTaken(lost.err):
 		event = event.Str(logAdvice, "somebody else publishes this StreamId to ZEGO: stop it there, or use another")
 	}
+	s.tell(EventUpstreamLost, levelOf(verdict), lost.what+": "+lost.err.Error(), adviceFor(lost.err))
 	event.Err(lost.err).Int(logTries, tries).Stringer(logNextTry, rounded(delay)).Msg(lost.what)
 }
 
+// levelOf is how loud a verdict is.
+func levelOf(v dispatch.Verdict) string {
+	if v == dispatch.Operator || v == dispatch.ThisStream {
+		return levelError
+	}
+	return levelWarn
+}
+
 func (s *Stream) logEnd() {
+	if s.counters.messagesIn.Load() > 0 {
+		s.tell(EventStopped, levelInfo, "the stream ended", "")
+	}
 	event := s.log.Info()
 	if undelivered := s.backlog.undelivered(); undelivered > 0 && s.direction == dispatch.Push {
 		event = s.log.Warn().Uint64(logUndelivered, undelivered)

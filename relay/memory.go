@@ -44,7 +44,8 @@ func (m *memory) leave(b *backlog) {
 	m.mu.Unlock()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.drop(len(b.entries))
+	b.received = b.end() // nobody is owed it any more
+	b.drop(len(b.entries), dropMemory)
 }
 
 // bound makes room if there is too little, and a sixteenth more: so that not
@@ -97,6 +98,6 @@ func (b *backlog) giveWay() bool {
 	if len(b.entries) == 0 {
 		return false
 	}
-	b.dropOldest()
+	b.dropOldest(dropMemory)
 	return true
 }

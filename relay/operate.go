@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"errors"
-	"io"
 	"time"
 
 	"zegorelay/dispatch"
@@ -12,8 +11,16 @@ import (
 // This file is what an operator, or a program for one, can see and do. None of it
 // waits for a peer.
 
-// ErrNoStream says that no stream has the name.
-var ErrNoStream = errors.New("there is no such stream")
+var (
+	// ErrNoStream says that no stream has the name.
+	ErrNoStream = errors.New("there is no such stream")
+
+	// ErrNobody says that no encoder, or player, is there.
+	ErrNobody = errors.New("nobody is there")
+
+	errKicked     = errors.New("an operator ended the connection")
+	errRedispatch = errors.New("an operator asked for another node")
+)
 
 // Totals are what is counted for the process, not for a stream. A map that is
 // returned is the caller's.
@@ -28,7 +35,8 @@ type Totals struct {
 }
 
 // DispatchCount is what came of the dispatches of one direction, by code: "0", ZEGO's
-// return code, "http_500", "timeout", "network" or "answer".
+// return code, "http_500", "timeout", "network", "answer" for one that nobody can read,
+// or "unknown" for a code that ZEGO doesn't document.
 type DispatchCount struct {
 	Direction dispatch.Direction
 	Code      string
@@ -36,33 +44,91 @@ type DispatchCount struct {
 	Took      time.Duration // in all
 }
 
-// Kick closes the connection of the encoder that publishes a stream, or of the
-// players of a pulled one. Most encoders come back by themselves. The error is
-// ErrNoStream if nobody is there.
-func (s *Server) Kick(name string, direction dispatch.Direction) error { return ErrNoStream }
+// named returns the stream of a name and a direction.
+func (s *Server) named(name string, direction dispatch.Direction) (*Stream, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if direction == dispatch.Pull {
+		if p := s.streams.pulls[name]; p != nil {
+			return p.Stream, nil
+		}
+	} else if p := s.streams.pushes[name]; p != nil {
+		return p.Stream, nil
+	}
+	return nil, ErrNoStream
+}
 
-// Redispatch has a stream ask ZEGO for another node now: also one that waits for its
-// next try.
-func (s *Server) Redispatch(name string, direction dispatch.Direction) error { return ErrNoStream }
+// Kick closes the connection of the encoder that publishes a stream, or of the
+// players of a pulled one. Most come back by themselves. The error matches
+// ErrNoStream or ErrNobody.
+func (s *Server) Kick(name string, direction dispatch.Direction) error {
+	stream, err := s.named(name, direction)
+	if err != nil {
+		return err
+	}
+	if !stream.errand.kick() {
+		return ErrNobody
+	}
+	stream.log.Info().Msg("an operator kicked who was there")
+	stream.tell(EventCommand, levelInfo, "an operator kicked who was there", "")
+	return nil
+}
+
+// Redispatch has a stream ask ZEGO for another node now: one that has a node leaves
+// it in order, one that waits for its next try waits no longer. The error matches
+// ErrNoStream.
+func (s *Server) Redispatch(name string, direction dispatch.Direction) error {
+	stream, err := s.named(name, direction)
+	if err != nil {
+		return err
+	}
+	stream.log.Info().Msg("an operator asked for another node")
+	stream.tell(EventCommand, levelInfo, "an operator asked for another node", "")
+	stream.mu.Lock()
+	moveOn := stream.moveOn
+	stream.mu.Unlock()
+	if moveOn != nil {
+		moveOn()
+		return nil
+	}
+	select {
+	case stream.again <- struct{}{}:
+	default: // it has been asked already
+	}
+	return nil
+}
+
+// mayMoveOn has leave called when an operator wants the stream's session with a node
+// to end, until done is called.
+func (s *Stream) mayMoveOn(leave func()) (done func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.moveOn = leave
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.moveOn = nil
+	}
+}
 
 // Totals returns what is counted for the process.
-func (s *Server) Totals() Totals { return Totals{} }
+func (s *Server) Totals() Totals {
+	all := s.tally.totals()
+	all.Memory, all.EventsDropped = s.memory.used.Load(), s.news.missed.Load()
+	return all
+}
 
 // Events subscribes to what happens from now on. The channel has room for some; who
 // is slower misses events, which Totals counts. It is closed when ctx ends.
-func (s *Server) Events(ctx context.Context) <-chan Event { return nil }
+func (s *Server) Events(ctx context.Context) <-chan Event { return s.news.subscribe(ctx) }
 
 // ObserveDispatch has f called with the direction and the duration of every dispatch
-// that got an answer. It must be set before Run, and f must not block.
-func (s *Server) ObserveDispatch(f func(d dispatch.Direction, took time.Duration)) {}
-
-// ObserveRestore has f called with the time for which a stream had an encoder and no
-// node, whenever that is over. It must be set before Run, and f must not block.
-func (s *Server) ObserveRestore(f func(took time.Duration)) {}
-
-// WriteFLV writes a stream as an FLV file, from its newest keyframe on, until ctx or
-// the stream ends, or w fails. Each write is a few whole tags. It blocks for all that
-// time.
-func (s *Server) WriteFLV(ctx context.Context, name string, direction dispatch.Direction, w io.Writer) error {
-	return ErrNoStream
+// that got a node. It must be set before Run, and f must not block.
+func (s *Server) ObserveDispatch(f func(d dispatch.Direction, took time.Duration)) {
+	s.tally.onDispatch = f
 }
+
+// ObserveRestore has f called with the time for which a stream had somebody who needs
+// a node, and none, whenever that is over. It must be set before Run, and f must not
+// block.
+func (s *Server) ObserveRestore(f func(took time.Duration)) { s.tally.onRestore = f }

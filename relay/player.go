@@ -69,6 +69,16 @@ func (a *audience) size() int {
 	return len(a.players)
 }
 
+// dismiss ends all players, and reports whether there was one.
+func (a *audience) dismiss(reason error) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for p := range a.players {
+		p.end(reason)
+	}
+	return len(a.players) > 0
+}
+
 // turnAway ends those who still wait for the picture.
 func (a *audience) turnAway(reason error) {
 	a.mu.Lock()
@@ -98,6 +108,9 @@ func (s *Server) play(ctx, life context.Context, session *rtmp.Session, visit *v
 		end:     end,
 	}
 	stream.counters.plays.Add(1)
+	s.tally.playsEver.Add(1)
+	s.tally.players.Add(1)
+	defer s.tally.players.Add(-1)
 	stream.audience.enter(p)
 	if refused := refusalFor(stream.lastVerdict()); refused != nil && stream.direction == dispatch.Pull {
 		end(refused) // it came while p was on its way in
@@ -111,16 +124,16 @@ func (s *Server) play(ctx, life context.Context, session *rtmp.Session, visit *v
 func (s *Server) stage(ctx, life context.Context, session *rtmp.Session) (stream *Stream, leave func(), err error) {
 	addr := addrOf(session.RemoteAddr())
 	if !slices.ContainsFunc(s.o.PlayAllow, func(p netip.Prefix) bool { return p.Contains(addr) }) {
-		return nil, nil, unplayable(rtmp.CodePlayFailed, "%s may not play here: ZEGORELAY_PLAY_ALLOW says who may", addr)
+		return nil, nil, unplayable(rejectAuth, rtmp.CodePlayFailed, "%s may not play here: ZEGORELAY_PLAY_ALLOW says who may", addr)
 	}
 	wanted, problem := s.addressOf(session)
 	switch {
 	case problem != "":
-		return nil, nil, unplayable(rtmp.CodePlayFailed, "%s", problem)
+		return nil, nil, unplayable(rejectBadKey, rtmp.CodePlayFailed, "%s", problem)
 	case wanted.direction == dispatch.Push:
 		push := s.published(wanted.id)
 		if push == nil {
-			return nil, nil, unplayable(rtmp.CodePlayNotFound, "%s is not being published here", wanted.id)
+			return nil, nil, unplayable(rejectBadKey, rtmp.CodePlayNotFound, "%s is not being published here", wanted.id).of(wanted.id)
 		}
 		return push.Stream, func() {}, nil
 	}
@@ -131,8 +144,8 @@ func (s *Server) stage(ctx, life context.Context, session *rtmp.Session) (stream
 	return pull.Stream, func() { pull.leave(ctx.Err() != nil) }, nil
 }
 
-func unplayable(code, format string, args ...any) *refusal {
-	return &refusal{code: code, reason: fmt.Sprintf(format, args...)}
+func unplayable(kind, code, format string, args ...any) *refusal {
+	return &refusal{kind: kind, code: code, reason: fmt.Sprintf(format, args...)}
 }
 
 // pulled returns the stream of a StreamId that is, from now on, pulled for one
@@ -144,7 +157,7 @@ func (s *Server) pulled(ctx, life context.Context, id string) (*pull, error) {
 			return nil, err
 		}
 		if refused := refusalFor(p.lastVerdict()); refused != nil {
-			return nil, unplayable(rtmp.CodePlayFailed, "%s", refused.reason)
+			return nil, unplayable(rejectZego, rtmp.CodePlayFailed, "%s", refused.reason).of(id)
 		}
 		if p.join() {
 			return p, nil

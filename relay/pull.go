@@ -34,10 +34,10 @@ type pull struct {
 
 // newPull makes a stream without a player; cut must end the context that run is
 // given.
-func newPull(id string, o Options, memory *memory, cut context.CancelCauseFunc) *pull {
+func newPull(id string, o Options, with *shared, cut context.CancelCauseFunc) *pull {
 	o.Backlog = min(o.Backlog, pullBacklog)
 	o.RetryMax = min(o.RetryMax, pullRetryMax)
-	p := &pull{Stream: newStream(id, dispatch.Pull, o, memory, cut), changed: make(chan struct{})}
+	p := &pull{Stream: newStream(id, dispatch.Pull, o, with, cut), changed: make(chan struct{})}
 	p.errand = p
 	return p
 }
@@ -60,6 +60,7 @@ func (p *pull) join() bool {
 	}
 	p.players++
 	p.change()
+	p.attend(true)
 	return true
 }
 
@@ -70,6 +71,7 @@ func (p *pull) leave(atOnce bool) {
 	defer p.mu.Unlock()
 	p.players--
 	p.change()
+	p.attend(p.players > 0)
 	switch {
 	case p.players > 0:
 	case atOnce || p.o.PullIdle <= 0:
@@ -129,6 +131,13 @@ func (p *pull) needsNode(ctx context.Context) bool {
 
 func (p *pull) settled() bool { return true }
 
+func (p *pull) publisher() *Publisher { return nil }
+
+// silence is how long the node has sent nothing.
+func (p *pull) silence() time.Duration { return time.Since(p.lastMediaSince(p.since)()) }
+
+func (p *pull) kick() bool { return p.audience.dismiss(errKicked) }
+
 func (p *pull) remote() (addr string, away time.Time) { return "", time.Time{} }
 
 // judged turns those away who wait for what only a person can mend.
@@ -147,6 +156,7 @@ func (p *pull) carry(ctx context.Context, at contact) error {
 	defer context.AfterFunc(session, func() { _ = at.upstream.Close() })()
 	begun := time.Now()
 	defer whenSilent(p.o.StallTimeout, p.lastMediaSince(begun), func() { end(errMute) })()
+	defer p.mayMoveOn(func() { end(errRedispatch) })()
 
 	var work sync.WaitGroup
 	work.Go(func() {

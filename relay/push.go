@@ -24,9 +24,9 @@ type push struct {
 
 // newPush makes a stream without an encoder; cut must end the context that run
 // is given.
-func newPush(id string, o Options, memory *memory, cut context.CancelCauseFunc) *push {
+func newPush(id string, o Options, with *shared, cut context.CancelCauseFunc) *push {
 	p := &push{
-		Stream:   newStream(id, dispatch.Push, o, memory, cut),
+		Stream:   newStream(id, dispatch.Push, o, with, cut),
 		seat:     seat{changed: make(chan struct{})},
 		verdicts: make(chan error, 1),
 	}
@@ -75,6 +75,36 @@ func (p *push) end() {
 	if p.seat.holder == nil {
 		p.endLocked()
 	}
+}
+
+func (p *push) publisher() *Publisher {
+	p.seat.mu.Lock()
+	defer p.seat.mu.Unlock()
+	h := p.seat.holder
+	if h == nil {
+		return nil
+	}
+	return &Publisher{ID: h.id, Remote: h.remote, Since: h.since, Client: cut(h.session.Client, maxReason), Secure: h.session.IsSecure()}
+}
+
+// silence is how long the encoder that is there has sent nothing.
+func (p *push) silence() time.Duration {
+	p.seat.mu.Lock()
+	defer p.seat.mu.Unlock()
+	if p.seat.holder == nil {
+		return 0
+	}
+	return p.silentFor(p.seat.holder)
+}
+
+func (p *push) kick() bool {
+	p.seat.mu.Lock()
+	defer p.seat.mu.Unlock()
+	if p.seat.holder == nil {
+		return false
+	}
+	p.seat.holder.kick()
+	return true
 }
 
 func (p *push) remote() (addr string, away time.Time) {

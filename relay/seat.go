@@ -20,6 +20,8 @@ var errTakenOver = errors.New("another encoder publishes this stream now")
 
 // publisher is one encoder's stay on a stream.
 type publisher struct {
+	id       uint64
+	since    time.Time
 	session  *rtmp.Session
 	remote   string
 	addr     netip.Addr
@@ -29,17 +31,24 @@ type publisher struct {
 	pace      pace
 	heard     atomic.Int64  // when it last sent a message, in ns since the epoch of its stream
 	displaced atomic.Bool   // somebody else takes the stream over
+	kicked    atomic.Bool   // an operator has ended it
 	left      chan struct{} // closed when it will append no more
 }
 
 func newPublisher(session *rtmp.Session) *publisher {
 	remote := session.RemoteAddr()
-	return &publisher{session: session, remote: remote.String(), addr: addrOf(remote), left: make(chan struct{})}
+	return &publisher{since: time.Now(), session: session, remote: remote.String(), addr: addrOf(remote), left: make(chan struct{})}
 }
 
 // displace ends the publisher's session. It doesn't wait for that.
 func (p *publisher) displace() {
 	p.displaced.Store(true)
+	_ = p.session.Close()
+}
+
+// kick ends the publisher's session for an operator.
+func (p *publisher) kick() {
+	p.kicked.Store(true)
 	_ = p.session.Close()
 }
 
@@ -90,6 +99,7 @@ func (s *push) sit(p *publisher) (ok bool, holder *publisher) {
 	p.heard.Store(int64(time.Since(s.since)))
 	s.seat.holder, s.seat.last, s.seat.lost = p, p, time.Time{}
 	s.seat.change()
+	s.attend(true)
 	return true, nil
 }
 
@@ -101,6 +111,7 @@ func (s *push) leave(p *publisher, isGoodbye bool) (held time.Duration) {
 	close(p.left)
 	s.seat.holder, s.seat.lost = nil, time.Now()
 	s.seat.change()
+	s.attend(false)
 	held = s.o.Grace
 	if p.displaced.Load() {
 		held = max(held, takeoverGrace)

@@ -29,13 +29,21 @@ var errShutdown = errors.New("zegorelay is shutting down")
 // errDrainTimeout ends what could not be drained in time.
 var errDrainTimeout = errors.New("the drain timeout passed")
 
+// shared is what all streams of a Server have in common.
+type shared struct {
+	memory *memory // what they hold
+	news   *news
+	tally  *tally
+}
+
 // Server takes encoders and players in and holds the table of streams.
 type Server struct {
+	*shared
+
 	o  Options
 	wg sync.WaitGroup // connections and streams
 
-	lobby  *lobby
-	memory *memory // what all streams hold
+	lobby *lobby
 
 	mu      sync.Mutex
 	streams table
@@ -44,12 +52,14 @@ type Server struct {
 // New returns a Server that does nothing until Run.
 func New(o Options) *Server {
 	o = o.withDefaults()
-	return &Server{
+	s := &Server{
+		shared:  &shared{memory: newMemory(o.MemoryBytes), news: newNews(), tally: newTally()},
 		o:       o,
 		lobby:   newLobby(o.MaxConnections, max(1, o.MaxConnections/waitingShare)),
-		memory:  newMemory(o.MemoryBytes),
 		streams: newTable(),
 	}
+	s.o.Dispatch = s.tally.measured(o.Dispatch)
+	return s
 }
 
 // Run serves encoders on listeners until ctx ends, then ends every stream in order:
@@ -74,6 +84,10 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 		time.AfterFunc(s.o.DrainTimeout, func() { kill(errDrainTimeout) })
 	})
 
+	observing, rest := context.WithCancel(context.WithoutCancel(ctx))
+	var observer sync.WaitGroup
+	observer.Go(func() { s.observe(observing) })
+
 	var accepting errgroup.Group
 	for _, ln := range listeners {
 		accepting.Go(func() error {
@@ -83,6 +97,8 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	}
 	err := accepting.Wait()
 	s.wg.Wait()
+	rest()
+	observer.Wait()
 	return err
 }
 

@@ -63,9 +63,12 @@ type Status struct {
 	Skipped     uint64 // messages that players were too slow for
 
 	BacklogBytes int
-	BacklogAge   time.Duration // of the oldest message
-	Lag          time.Duration // age of the oldest message that the node isn't known to have
-	RTT          time.Duration // of the node's TCP connection; 0: not known
+	BacklogAge   time.Duration     // of the oldest message
+	Lag          time.Duration     // age of the oldest message that the node isn't known to have
+	RTT          time.Duration     // of the node's TCP connection; 0: not known
+	Stood        time.Duration     // for which the node has acknowledged nothing although it should; 0 while that is not long
+	Silence      time.Duration     // for which the encoder, or the node of a pull, has sent nothing
+	Disconnects  map[string]uint64 // encoders that left, by reason: eof, reset, timeout, takeover, kick, protocol, goodbye, shutdown
 
 	Advice []Advice // what is wrong now that a person can mend
 	Events []Event  // the newest, oldest first
@@ -169,29 +172,46 @@ type phase struct {
 	since     time.Time
 	node      string
 	lastError string
+	failure   *Failure
+	attempt   int
 	nextTry   time.Time
 }
 
 // enter marks a new state.
 func (s *Stream) enter(state State, node string) {
+	now := time.Now()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.now.state, s.now.since, s.now.node, s.now.nextTry = state, time.Now(), node, time.Time{}
+	s.now.state, s.now.since, s.now.node, s.now.nextTry = state, now, node, time.Time{}
 	if state == s.onAir() {
-		s.now.lastError = ""
+		s.now.lastError, s.now.failure, s.now.attempt = "", nil, 0
+	}
+	s.outage.onAir = state == s.onAir() || state == Draining
+	restored := s.outage.reckon(now)
+	s.mu.Unlock()
+	if restored > 0 {
+		s.tally.onRestore(restored)
 	}
 }
 
 // enterWaiting marks the wait after a loss.
-func (s *Stream) enterWaiting(lost *loss, nextTry time.Time) {
+func (s *Stream) enterWaiting(lost *loss, attempt int, nextTry time.Time) {
+	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now = phase{
 		state:     Waiting,
-		since:     time.Now(),
+		since:     now,
 		node:      lost.node,
 		lastError: lost.what + ": " + lost.err.Error(),
+		failure:   lost.failure(now),
+		attempt:   attempt,
 		nextTry:   nextTry,
+	}
+	s.outage.onAir = false
+	s.outage.reckon(now)
+	select {
+	case <-s.again: // it was for the session that is lost
+	default:
 	}
 }
 
@@ -205,30 +225,36 @@ func (s *Stream) onAir() State {
 
 // Status returns a snapshot. It doesn't wait for I/O.
 func (s *Stream) Status() Status {
+	now := time.Now()
+	st := s.snapshot(now)
 	s.mu.Lock()
-	now := s.now
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	s.health.settle(&st, now)
+	return st
+}
+
+// snapshot is a Status without the judgement on it.
+func (s *Stream) snapshot(now time.Time) Status {
 	remote, away := s.errand.remote()
-	bytes, age := s.backlog.held(time.Now())
+	bytes, age := s.backlog.held(now)
 	c := &s.counters
-	return Status{
+	st := Status{
+		Name:         s.name,
 		StreamID:     s.id,
+		App:          s.o.App,
 		Direction:    s.direction,
 		Since:        s.since,
+		Publisher:    s.errand.publisher(),
 		Remote:       remote,
 		Away:         away,
 		Publishes:    c.publishes.Load(),
-		State:        now.state,
-		StateFor:     time.Since(now.since),
-		Node:         now.node,
-		LastError:    now.lastError,
-		NextTry:      now.nextTry,
 		BytesIn:      c.bytesIn.Load(),
 		MessagesIn:   c.messagesIn.Load(),
 		BytesOut:     c.bytesOut.Load(),
 		MessagesOut:  c.messagesOut.Load(),
 		Replayed:     c.replayed.Load(),
 		Dropped:      c.dropped.Load(),
+		Drops:        s.backlog.losses(),
 		Dispatches:   c.dispatches.Load(),
 		Sessions:     c.sessions.Load(),
 		Players:      s.audience.size(),
@@ -237,5 +263,21 @@ func (s *Stream) Status() Status {
 		Skipped:      c.skipped.Load(),
 		BacklogBytes: bytes,
 		BacklogAge:   age,
+		RTT:          time.Duration(s.link.rtt.Load()),
+		Stood:        s.standstill(),
+		Silence:      s.errand.silence(),
+		Disconnects:  s.disconnects.read(),
+		Events:       s.diary.read(),
 	}
+	if s.direction == dispatch.Push {
+		st.Lag = s.backlog.lag(now)
+	} else {
+		st.App = s.o.PullApp
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.State, st.StateFor, st.Node = s.now.state, now.Sub(s.now.since), s.now.node
+	st.LastError, st.Failure, st.Attempt, st.NextTry = s.now.lastError, s.now.failure, s.now.attempt, s.now.nextTry
+	st.Outage = s.outage.sum(now)
+	return st
 }

@@ -19,6 +19,9 @@ import (
 // the last. Encoders and players come and go, and so do sessions with nodes: what
 // is the same for both directions is here, what is not is the errand's.
 type Stream struct {
+	*shared
+
+	name      string // what operators call it
 	id        string
 	direction dispatch.Direction
 	errand    errand
@@ -44,9 +47,24 @@ type Stream struct {
 	audience  audience
 	lastMedia atomic.Int64 // when it came, in ns since since
 	counters  counters
-	mu        sync.Mutex
-	now       phase
-	verdict   error // of the last dispatch
+	link      link
+	diary     diary
+
+	disconnects disconnects
+	again       chan struct{} // asks for another node now
+
+	mu      sync.Mutex
+	now     phase
+	verdict error // of the last dispatch
+	outage  outage
+	health  healthState
+	moveOn  func() // ends the session that there is, in order; nil without one
+}
+
+// link is what the session with a node knows of it.
+type link struct {
+	rtt   atomic.Int64 // ns; 0: not known
+	stood atomic.Int64 // ns for which the node has acknowledged nothing although it should
 }
 
 // errand is what a stream needs nodes for: to publish there, or to play from
@@ -72,8 +90,17 @@ type errand interface {
 	// end ends an errand that nobody is there for any more.
 	end()
 
-	// remote is the one encoder that there may be, and since when it is away.
+	// remote is the one encoder that there may be or was, and since when it is away.
 	remote() (addr string, away time.Time)
+
+	// publisher is the one that is there; nil if none is.
+	publisher() *Publisher
+
+	// silence is how long who brings the media has sent nothing.
+	silence() time.Duration
+
+	// kick ends those who are there, and reports whether there was anybody.
+	kick() bool
 }
 
 // counters are written by one goroutine each, but for those of players, and read
@@ -92,14 +119,17 @@ type counters struct {
 
 // newStream makes a stream without an errand; cut must end the context that run
 // is given.
-func newStream(id string, direction dispatch.Direction, o Options, memory *memory, cut context.CancelCauseFunc) *Stream {
+func newStream(id string, direction dispatch.Direction, o Options, with *shared, cut context.CancelCauseFunc) *Stream {
 	s := &Stream{
+		shared:    with,
+		name:      id,
 		id:        id,
 		direction: direction,
 		o:         o,
 		log:       o.Log.With().Str(logStream, id).Str(logDirection, string(direction)).Logger(),
 		since:     time.Now(),
-		backlog:   newBacklog(o.Backlog, o.BacklogBytes, memory),
+		backlog:   newBacklog(o.Backlog, o.BacklogBytes, with.memory),
+		again:     make(chan struct{}, 1),
 		gone:      make(chan struct{}),
 		closed:    make(chan struct{}),
 		cut:       cut,
@@ -130,26 +160,30 @@ func (s *Stream) run(ctx context.Context) {
 func (s *Stream) attempt(ctx context.Context) *loss {
 	answer, down := s.nodes(ctx)
 	if len(answer.Nodes) == 0 {
-		return &loss{what: "no node from ZEGO", err: down}
+		return &loss{what: "no node from ZEGO", stage: AtDispatch, err: down}
 	}
 	at := s.connect(ctx, answer.Nodes)
 	if at.err != nil {
-		return &loss{what: "node not reached", node: at.node.Host(), err: errors.Join(down, at.err)}
+		return &loss{what: "node not reached", stage: stageOf(at.err), node: at.node.Host(), err: errors.Join(down, at.err)}
 	}
 	begun := time.Now()
 	s.enter(s.onAir(), at.node.Host())
 	s.counters.sessions.Add(1)
 	s.log.Info().Str(logNode, at.node.Host()).Str(logRequest, answer.RequestID).Stringer(logTook, rounded(answer.Took)).
 		Msg(map[dispatch.Direction]string{dispatch.Push: "node takes the stream", dispatch.Pull: "node gives the stream"}[s.direction])
+	s.tell(EventUpstreamRestored, levelInfo, "node "+at.node.Host()+" has the stream", "")
 
 	err := guarded(func() error { return s.errand.carry(ctx, at) })
 	if err == nil {
 		return nil
 	}
 	s.lostAt = time.Now()
-	lost := &loss{what: "node lost", node: at.node.Host(), lasted: time.Since(begun), err: err}
+	lost := &loss{what: "node lost", stage: AtIO, node: at.node.Host(), lasted: time.Since(begun), err: err}
 	if moved, ok := elsewhere(err, at.target); ok && !s.wasSent {
 		lost.what, s.moved = "node sends us elsewhere", moved
+	}
+	if errors.Is(err, errRedispatch) {
+		lost.what = "node left"
 	}
 	return lost
 }
@@ -226,6 +260,7 @@ func (s *Stream) lastVerdict() error {
 // loss is why a stream is without a node, and how long it had one.
 type loss struct {
 	what   string
+	stage  Stage
 	node   string
 	lasted time.Duration
 	err    error
@@ -238,7 +273,7 @@ func (s *Stream) wait(ctx context.Context, lost *loss, retry *backoff) {
 	retry.succeeded(lost.lasted)
 	delay := s.delay(lost, retry.next())
 	s.logLoss(lost, retry.failures, delay)
-	s.enterWaiting(lost, time.Now().Add(delay))
+	s.enterWaiting(lost, retry.failures, time.Now().Add(delay))
 	s.pause(ctx, delay)
 }
 
@@ -246,7 +281,7 @@ func (s *Stream) wait(ctx context.Context, lost *loss, retry *backoff) {
 func (s *Stream) delay(lost *loss, usual time.Duration) time.Duration {
 	verdict := dispatch.VerdictOf(lost.err)
 	switch {
-	case lost.lasted >= healthyAfter, s.moved.Host() != "":
+	case lost.lasted >= healthyAfter, s.moved.Host() != "", errors.Is(lost.err, errRedispatch):
 		return 0
 	case verdict == dispatch.Operator || verdict == dispatch.ThisStream:
 		return operatorWait
@@ -279,6 +314,8 @@ func (s *Stream) pause(ctx context.Context, d time.Duration) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return
+	case <-s.again:
 		return
 	case <-ctx.Done():
 		return

@@ -49,10 +49,10 @@ func (s *Server) find(life context.Context, id string, p *publisher) (stream *pu
 		return old, false, nil
 	}
 	if s.streams.size() >= s.o.MaxStreams {
-		return nil, false, denied("all %d streams are in use: raise ZEGORELAY_MAX_STREAMS", s.o.MaxStreams)
+		return nil, false, denied(rejectLimit, "all %d streams are in use: raise ZEGORELAY_MAX_STREAMS", s.o.MaxStreams)
 	}
 	ctx, cut := context.WithCancelCause(life)
-	stream = newPush(id, s.o, s.memory, cut)
+	stream = newPush(id, s.o, s.shared, cut)
 	stream.sit(p)
 	s.streams.pushes[id] = stream
 	s.begin(ctx, stream.Stream)
@@ -68,10 +68,10 @@ func (s *Server) findPull(life context.Context, id string) (*pull, error) {
 		return old, nil
 	}
 	if s.streams.size() >= s.o.MaxStreams {
-		return nil, unplayable(rtmp.CodePlayFailed, "all %d streams are in use: raise ZEGORELAY_MAX_STREAMS", s.o.MaxStreams)
+		return nil, unplayable(rejectLimit, rtmp.CodePlayFailed, "all %d streams are in use: raise ZEGORELAY_MAX_STREAMS", s.o.MaxStreams)
 	}
 	ctx, cut := context.WithCancelCause(life)
-	p := newPull(id, s.o, s.memory, cut)
+	p := newPull(id, s.o, s.shared, cut)
 	s.streams.pulls[id] = p
 	s.begin(ctx, p.Stream)
 	return p, nil

@@ -77,6 +77,11 @@ func (u *uplink) run(ctx context.Context) error {
 	defer stop(nil)
 
 	var listener, watcher sync.WaitGroup
+	defer u.s.mayMoveOn(func() {
+		stop(errRedispatch)
+		time.AfterFunc(leavePatience, func() { end(errRedispatch) }) // if a write hangs
+	})()
+
 	listener.Go(func() { u.listen(stop, end) })
 	watcher.Go(func() { u.watch(session, end) })
 
@@ -88,7 +93,7 @@ func (u *uplink) run(ctx context.Context) error {
 			listener.Wait() // for the node's answer to our goodbye, or its deadline
 			err = u.conclude()
 		}
-	case endsInWords(err):
+	case endsInWords(err), errors.Is(err, errRedispatch):
 		_ = u.upstream.Unpublish() // so that the node frees the name
 		if _, moved := elsewhere(err, u.at.target); moved {
 			listener.Wait() // until it has

@@ -92,6 +92,7 @@ func (u *uplink) watch(ctx context.Context, end context.CancelCauseFunc) {
 	defer tick.Stop()
 	now := time.Now()
 	kernel, node := standstill{since: now}, standstill{since: now}
+	defer u.s.link.note(0, 0)
 	begun := mark{at: now, in: u.s.counters.bytesIn.Load()}
 	slow := slowness{marks: [2]mark{begun, begun}}
 	for {
@@ -101,6 +102,7 @@ func (u *uplink) watch(ctx context.Context, end context.CancelCauseFunc) {
 			u.settle(p)
 			slow.look(u.s.Stream, now, p, u.ledger.takeDropped())
 			stood := max(kernel.look(now, p.Acked, p.Known && p.Pending), node.look(now, p.Heard, p.Overdue))
+			u.s.link.note(p.RTT, stood)
 			if stood >= u.s.o.StallTimeout {
 				end(errStalled)
 				return
@@ -172,6 +174,8 @@ func (w *slowness) look(s *Stream, now time.Time, p rtmp.Progress, dropped uint6
 		if w.dropped == 0 {
 			s.log.Warn().Uint64(logDropped, dropped).Str(logAdvice, w.marks[0].advice(here)).
 				Msg("media dropped: it was over the bounds of the backlog before a node could take it")
+			s.tell(EventDropped, levelWarn, "media was dropped: it was over the bounds of the backlog before a node could take it",
+				w.marks[0].advice(here))
 		}
 		w.dropped += dropped
 		w.last = now

@@ -26,6 +26,7 @@ type Progress struct {
 	Acked   uint64 // bytes that the far side's TCP acknowledged
 	Pending bool   // bytes are on their way or wait to be sent
 	Mapped  bool   // Acked counts RTMP bytes: no TLS in between
+	RTT     time.Duration
 }
 
 // Progress looks at the connection, also while a Flush hangs. It costs a system

@@ -3,6 +3,7 @@ package rtmp
 import (
 	"crypto/tls"
 	"net"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,5 +31,6 @@ func progressOf(nc net.Conn) Progress {
 		Acked:   less(info.Bytes_acked, 1), // the SYN counts as one
 		Pending: info.Unacked > 0 || info.Notsent_bytes > 0,
 		Mapped:  !isTLS,
+		RTT:     time.Duration(info.Rtt) * time.Microsecond,
 	}
 }

@@ -43,7 +43,7 @@ func (d Dialer) Connect(ctx context.Context, t Target) (*Upstream, error) {
 	}
 	nc, err := dial(ctx, "tcp", t.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("dial: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrDial, err)
 	}
 	boundUnsent(nc)
 	if t.Secure {
@@ -55,7 +55,7 @@ func (d Dialer) Connect(ctx context.Context, t Target) (*Upstream, error) {
 
 	err = dialHandshake(u.c.in, nc)
 	if err != nil {
-		err = fmt.Errorf("handshake: %w", err)
+		err = fmt.Errorf("%w: %w", ErrHandshake, err)
 	} else {
 		err = u.connect(t)
 	}

@@ -23,6 +23,13 @@ var (
 	// ErrProtocol matches every error about bytes that are not RTMP.
 	ErrProtocol = errors.New("not valid RTMP")
 
+	// ErrDial and ErrHandshake say how far the way to a node came.
+	ErrDial      = errors.New("dial")
+	ErrHandshake = errors.New("handshake")
+
+	// ErrSlowHandshake ends a client that doesn't come to the point.
+	ErrSlowHandshake = errors.New("the handshake took too long")
+
 	// ErrTooBig matches every error about a peer that went over a limit.
 	ErrTooBig = errors.New("over a limit")
 )

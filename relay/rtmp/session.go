@@ -2,6 +2,7 @@ package rtmp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -57,7 +58,7 @@ func Accept(ctx context.Context, nc net.Conn, limits Limits, timeouts Timeouts) 
 	limits = limits.withDefaults()
 	s := &Session{c: newConn(nc, limits)}
 	begun := time.Now()
-	err := within(ctx, limits.HandshakeTime, errSlowHandshake, nc, func() error { return acceptHandshake(s.c.in, nc) })
+	err := within(ctx, limits.HandshakeTime, ErrSlowHandshake, nc, func() error { return acceptHandshake(s.c.in, nc) })
 	if err == nil {
 		err = within(ctx, limits.PublishTime-time.Since(begun), errSlowPublish, nc, s.negotiate)
 	}
@@ -70,10 +71,7 @@ func Accept(ctx context.Context, nc net.Conn, limits Limits, timeouts Timeouts) 
 	return s, nil
 }
 
-var (
-	errSlowHandshake = errors.New("the handshake took too long")
-	errSlowPublish   = errors.New("it took too long to say what it wants")
-)
+var errSlowPublish = errors.New("it took too long to say what it wants")
 
 // within runs f, which does I/O on nc, for at most d.
 func within(ctx context.Context, d time.Duration, cause error, nc net.Conn, f func() error) error {
@@ -276,6 +274,12 @@ func (s *Session) Linger() {
 		_, _ = io.Copy(io.Discard, s.c.nc)
 	}
 	_ = s.c.nc.Close()
+}
+
+// IsSecure reports whether the connection is RTMPS.
+func (s *Session) IsSecure() bool {
+	_, isTLS := s.c.nc.(*tls.Conn)
+	return isTLS
 }
 
 // RemoteAddr is the peer's address.
