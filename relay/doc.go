@@ -10,9 +10,11 @@
 //	push.sit         it has the stream until it leaves                  (seat.go)
 //	seam.take        its messages, on the stream's clock …              (seam.go)
 //	backlog.append   … go into the backlog                              (backlog.go)
+//	backlog.announce before more is read, those who wait for it learn   (backlog.go)
 //	Stream.run       dispatching → connecting → publishing → waiting …  (stream.go)
 //	Stream.connect   the first of the nodes to answer has it            (connect.go)
-//	uplink.run       backlog → node                                     (uplink.go)
+//	uplink.run       backlog → node, if need be …                       (uplink.go)
+//	uplink.passOn    … on the encoder's own goroutine, if node and kernel take it at once
 //	uplink.watch     what the node has received, and whether it lives   (watch.go)
 //
 // Stream.run doesn't know which way the media flows: what it needs nodes for is
@@ -32,13 +34,21 @@
 // may hold together is in memory.go. Who sends a file, faster than real time, waits
 // for the node: pace.go.
 //
+// # What operators see and do
+//
+// Once a second every stream is looked at (observe.go): its media is measured, its
+// health judged (health.go). A Status is all that is known of a stream (status.go);
+// what happens is an Event (events.go, news.go). What operators may do is in
+// operate.go. Counted for the process: tally.go; why media was given up: drops.go.
+//
 // # Who owns what
 //
 // A connection's goroutine is started and waited for by Server.Run. It owns the
 // encoder's session, and the stream's seam and clock while it has the seat. A
 // stream's goroutine is started when its first encoder is let in and waited for
 // by Server.Run too; it owns the upstream session and starts two that listen to
-// the node and watch it while there is one. Locks: the server's before a
+// the node and watch it while there is one. While it sleeps the encoder's goroutine
+// has the loan of the session (follower.go, deputise). Locks: the server's before a
 // stream's, that before the memory's, that before a backlog's; none is held
 // during I/O.
 package relay
