@@ -42,8 +42,10 @@ func (s *Server) refuse(session *rtmp.Session, err error) {
 		return
 	}
 	what := map[rtmp.Action]string{rtmp.Publish: "publish refused", rtmp.Play: "play refused"}[session.Action]
-	s.o.Log.Warn().Stringer(logRemote, session.RemoteAddr()).Str(logClient, cut(session.Client, maxReason)).
-		Str(logReason, refused.reason).Msg(what)
+	if times, tell := s.lobby.refused.count(addrOf(session.RemoteAddr()), refused.reason); tell {
+		s.o.Log.Warn().Stringer(logRemote, session.RemoteAddr()).Str(logClient, cut(session.Client, maxReason)).
+			Str(logReason, refused.reason).Int(logTries, times).Msg(what)
+	}
 	session.Refuse(refused.code, cut(refused.reason, maxReason))
 }
 
@@ -80,9 +82,9 @@ func (s *Server) ingest(ctx context.Context, stream *push, p *publisher) error {
 	}
 	p.session.UsePool(stream.backlog.memory.pool)
 	p.session.BeforeWait(stream.backlog.announce)
-	what := "encoder publishes"
+	what := "encoder started to publish"
 	if stream.counters.publishes.Add(1) > 1 {
-		what = "encoder goes on with the stream"
+		what = "encoder went on with the stream"
 	}
 	stream.log.Info().Str(logRemote, p.remote).Str(logClient, cut(p.session.Client, maxReason)).Msg(what)
 	for {
