@@ -127,7 +127,7 @@ func (s *Server) contend(ctx context.Context, stream *push, p, holder *publisher
 	}
 	p.tookOver = !isSilent
 	stream.log.Warn().Str(logRemote, p.remote).Str(logFrom, holder.remote).Bool(logSilent, isSilent).
-		Msg("another encoder takes the stream over")
+		Msg("another encoder took the stream over")
 	holder.displace()
 	select {
 	case <-holder.left:

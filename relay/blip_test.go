@@ -68,7 +68,7 @@ func TestEncoderBlips(t *testing.T) {
 		t.Errorf("the node got %d headers, want 3: they never changed", headers)
 	}
 	r.waitLog("encoder gone", "held_for")
-	r.waitLog("encoder goes on with the stream")
+	r.waitLog("encoder went on with the stream")
 }
 
 // rising reports whether no time is before the one before it.
@@ -251,7 +251,7 @@ func TestNoPingPong(t *testing.T) {
 	if n := len(r.sim.Sessions()); n != 1 {
 		t.Errorf("the takeover cost the node's session: %d sessions", n)
 	}
-	r.waitLog("another encoder takes the stream over")
+	r.waitLog("another encoder took the stream over")
 }
 
 // An encoder that is silent is taken for lost, wherever the next one comes from,

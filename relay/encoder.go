@@ -46,10 +46,12 @@ func (s *Server) refuse(session *rtmp.Session, err error) {
 		return
 	}
 	s.tally.reject(refused.kind)
-	s.news.tellRefused(refused.stream, directionOf(session), session.RemoteAddr().String(), refused.reason)
 	what := map[rtmp.Action]string{rtmp.Publish: "publish refused", rtmp.Play: "play refused"}[session.Action]
-	s.o.Log.Warn().Stringer(logRemote, session.RemoteAddr()).Str(logClient, cut(session.Client, maxReason)).
-		Str(logReason, refused.reason).Msg(what)
+	if times, tell := s.lobby.refused.count(addrOf(session.RemoteAddr()), refused.reason); tell {
+		s.o.Log.Warn().Stringer(logRemote, session.RemoteAddr()).Str(logClient, cut(session.Client, maxReason)).
+			Str(logReason, refused.reason).Int(logTries, times).Msg(what)
+		s.news.tellRefused(refused.stream, directionOf(session), session.RemoteAddr().String(), refused.reason)
+	}
 	session.Refuse(refused.code, cut(refused.reason, maxReason))
 }
 
@@ -104,9 +106,9 @@ func (s *Server) ingest(ctx context.Context, stream *push, p *publisher) error {
 	}
 	p.session.UsePool(stream.backlog.memory.pool)
 	p.session.BeforeWait(stream.backlog.announce)
-	what, kind := "encoder publishes", EventStarted
+	what, kind := "encoder started to publish", EventStarted
 	if stream.counters.publishes.Add(1) > 1 {
-		what, kind = "encoder goes on with the stream", EventPublisherBack
+		what, kind = "encoder went on with the stream", EventPublisherBack
 	}
 	stream.tell(kind, levelInfo, what+", from "+p.remote, "")
 	stream.log.Info().Str(logRemote, p.remote).Str(logClient, cut(p.session.Client, maxReason)).Msg(what)

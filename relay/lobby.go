@@ -18,6 +18,7 @@ var errCrowdedOut = errors.New("too many connections wait to publish")
 type lobby struct {
 	most    int // connections in all
 	perAddr int // of them, waiting ones of one address
+	refused *refusals
 
 	mu      sync.Mutex
 	inside  int
@@ -35,7 +36,7 @@ type visit struct {
 }
 
 func newLobby(most, perAddr int) *lobby {
-	return &lobby{most: most, perAddr: perAddr, byAddr: make(map[netip.Addr]int)}
+	return &lobby{most: most, perAddr: perAddr, refused: newRefusals(), byAddr: make(map[netip.Addr]int)}
 }
 
 // enter lets a connection in; leave must end it, without blocking. It reports

@@ -55,6 +55,9 @@ func (s *Stream) logLoss(lost *loss, tries int, delay time.Duration) {
 	switch {
 	case errors.As(lost.err, &z):
 		event = event.Str(logVerdict, verdict.String()).Str(logAdvice, z.Advice())
+		if z.RequestID != "" {
+			event = event.Str(logRequest, z.RequestID)
+		}
 	case isNameTaken(lost.err) && s.mayBeGhost():
 		event = event.Str(logAdvice, "wait: ZEGO still holds our own lost session, and frees its name by itself")
 	case isNameTaken(lost.err):

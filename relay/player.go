@@ -174,7 +174,7 @@ func (s *Server) pulled(ctx, life context.Context, id string) (*pull, error) {
 // A player that comes before there is anything is held; so is one whose stream has
 // lost its node.
 func (p *player) run(ctx context.Context) {
-	p.log.Info().Str(logClient, cut(p.session.Client, maxReason)).Msg("player joins")
+	p.log.Info().Str(logClient, cut(p.session.Client, maxReason)).Msg("player joined")
 	begun := time.Now()
 	var listener sync.WaitGroup
 	listener.Go(func() { p.end(guarded(p.session.Hold)) })

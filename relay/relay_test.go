@@ -25,8 +25,8 @@ func TestStreamGoesToTheNode(t *testing.T) {
 	if n := len(r.sim.Requests()); n != 1 {
 		t.Errorf("%d dispatches for one stream", n)
 	}
-	r.waitLog("encoder publishes", `"stream":"cam1"`, `"remote":"127.0.0.1:`)
-	r.waitLog("node takes the stream", `"node":"127.0.0.1:`, `"request_id":"`)
+	r.waitLog("encoder started to publish", `"stream":"cam1"`, `"remote":"127.0.0.1:`)
+	r.waitLog("node took the stream", `"node":"127.0.0.1:`, `"request_id":"`)
 	r.waitLog("encoder gone", "the encoder ended the stream")
 }
 

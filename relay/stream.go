@@ -170,7 +170,7 @@ func (s *Stream) attempt(ctx context.Context) *loss {
 	s.enter(s.onAir(), at.node.Host())
 	s.counters.sessions.Add(1)
 	s.log.Info().Str(logNode, at.node.Host()).Str(logRequest, answer.RequestID).Stringer(logTook, rounded(answer.Took)).
-		Msg(map[dispatch.Direction]string{dispatch.Push: "node takes the stream", dispatch.Pull: "node gives the stream"}[s.direction])
+		Msg(map[dispatch.Direction]string{dispatch.Push: "node took the stream", dispatch.Pull: "node gave the stream"}[s.direction])
 	s.tell(EventUpstreamRestored, levelInfo, "node "+at.node.Host()+" has the stream", "")
 
 	err := guarded(func() error { return s.errand.carry(ctx, at) })
@@ -180,7 +180,7 @@ func (s *Stream) attempt(ctx context.Context) *loss {
 	s.lostAt = time.Now()
 	lost := &loss{what: "node lost", stage: AtIO, node: at.node.Host(), lasted: time.Since(begun), err: err}
 	if moved, ok := elsewhere(err, at.target); ok && !s.wasSent {
-		lost.what, s.moved = "node sends us elsewhere", moved
+		lost.what, s.moved = "node sent us elsewhere", moved
 	}
 	if errors.Is(err, errRedispatch) {
 		lost.what = "node left"
@@ -217,7 +217,7 @@ func (s *Stream) nodes(ctx context.Context) (dispatch.Answer, error) {
 	if !s.remembered.used {
 		s.remembered.used = true
 		s.log.Warn().Err(err).Stringer(logAfter, rounded(time.Since(s.remembered.at))).
-			Msg("no node from ZEGO: its last answer is tried until the API is back")
+			Msg("no node from ZEGO: its last answer had to do while the API was not there")
 	}
 	return s.remembered.answer, err
 }

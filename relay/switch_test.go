@@ -218,7 +218,7 @@ func TestAPIDownWhileTheNodeIsWell(t *testing.T) {
 	e.frames(60)
 	e.goodbye()
 	r.checkAll()
-	r.waitLog("its last answer is tried")
+	r.waitLog("its last answer had to do")
 }
 
 // All streams together stay under the bound of the process; what goes is

@@ -180,7 +180,7 @@ func (w *slowness) look(s *Stream, now time.Time, p rtmp.Progress, dropped uint6
 		w.dropped += dropped
 		w.last = now
 	case w.dropped > 0 && now.Sub(w.last) >= calmAfter:
-		s.log.Info().Uint64(logDropped, w.dropped).Msg("the node keeps up with the stream again")
+		s.log.Info().Uint64(logDropped, w.dropped).Msg("the node caught up with the stream")
 		w.dropped = 0
 	}
 }

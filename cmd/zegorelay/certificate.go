@@ -42,7 +42,7 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		c.checked = now
 		if written := c.written(); written != c.version {
 			if err := c.read(written); err != nil {
-				c.log.Error().Err(err).Msg("new TLS certificate not used: the old one stays")
+				c.log.Error().Err(err).Msg("new TLS certificate not used: the old one stayed")
 			} else {
 				c.log.Info().Msg("TLS certificate read again")
 			}

@@ -70,7 +70,7 @@ func TestCertificateIsReadAgain(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	write(t, certFile, []byte("rubbish"), then.Add(time.Minute))
-	if got := inUse(); got != "first" || !bytes.Contains(log.Bytes(), []byte("the old one stays")) {
+	if got := inUse(); got != "first" || !bytes.Contains(log.Bytes(), []byte("the old one stayed")) {
 		t.Errorf("after rubbish was written: got %s\n%s", got, log.String())
 	}
 	writePair(t, certFile, keyFile, "second", then.Add(2*time.Minute))

@@ -65,7 +65,9 @@ func (c demoCommand) Run(ctx context.Context, t terminal) error {
 	}
 	log := zerolog.Nop()
 	if c.Log {
-		log = newLogger(t.err, &config.Config{LogFormat: "console"})
+		var queue *logQueue
+		log, queue = newLogger(t.err, &config.Config{LogFormat: "console"})
+		defer queue.Close()
 	}
 	d, err := c.daemon(sim.URL(), log)
 	if err != nil {

@@ -249,7 +249,7 @@ func TestE2EFfmpegSurvivesNodeDeaths(t *testing.T) {
 				t.Errorf("ffmpeg was disturbed: %v\n%s", err, said)
 			}
 			waitFor(t, "the end of the stream", func() bool { return strings.Contains(p.log.String(), "stream ended") })
-			if n := strings.Count(p.log.String(), "encoder publishes"); n != 1 {
+			if n := strings.Count(p.log.String(), "encoder started to publish"); n != 1 {
 				t.Errorf("ffmpeg connected %d times", n)
 			}
 			p.terminate()

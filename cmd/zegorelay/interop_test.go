@@ -118,7 +118,7 @@ rtmp { server { listen %[2]s; chunk_size 4000; ack_window 50000; ping 1s;
 	}
 	waitFor(t, "the end of the stream", func() bool { return strings.Contains(p.log.String(), "stream ended") })
 	p.terminate()
-	if n := strings.Count(p.log.String(), "node takes the stream"); n != 1 {
+	if n := strings.Count(p.log.String(), "node took the stream"); n != 1 {
 		t.Errorf("%d sessions with nginx\n%s", n, p.log)
 	}
 	recorded := filepath.Join(dir, "cam1-nginx.flv")

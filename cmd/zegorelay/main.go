@@ -86,11 +86,19 @@ func run(parser *kong.Kong, args []string, term terminal) (code int) {
 		return exitUsage
 	}
 	if err := command.Run(); err != nil {
-		fmt.Fprintf(term.err, "zegorelay: %v\n", err)
+		if !errors.As(err, new(logged)) {
+			fmt.Fprintf(term.err, "zegorelay: %v\n", err)
+		}
 		return exitCodeOf(err)
 	}
 	return exitOK
 }
+
+// logged is an error that the log has told of. It isn't printed again: the end of
+// the program would wait for whoever doesn't read the log.
+type logged struct{ error }
+
+func (l logged) Unwrap() error { return l.error }
 
 func exitCodeOf(err error) int {
 	var problems config.Problems

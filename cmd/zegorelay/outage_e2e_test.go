@@ -158,7 +158,7 @@ func TestE2EAPIDown(t *testing.T) {
 	stop()
 	encoder.Wait()
 	p.terminate()
-	if n := strings.Count(p.log.String(), "encoder publishes"); n != 1 {
+	if n := strings.Count(p.log.String(), "encoder started to publish"); n != 1 {
 		t.Errorf("the encoder connected %d times", n)
 	}
 	for _, v := range sim.Violations() {

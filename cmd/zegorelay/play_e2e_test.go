@@ -187,7 +187,7 @@ func TestE2EPlaybackSurvivesNodeDeaths(t *testing.T) {
 	}
 	checkPart(t, "ffmpeg", flvTags(t, got), flvTags(t, sent), 800)
 	checkDecodes(t, got)
-	if n := strings.Count(p.log.String(), `"player joins"`); n != 2 {
+	if n := strings.Count(p.log.String(), `"player joined"`); n != 2 {
 		t.Errorf("%d players joined, want 2: none had to come again", n)
 	}
 	for _, v := range sim.Violations() {

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net"
 	"net/http"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/term"
 
 	"zegorelay/config"
 	"zegorelay/dispatch"
@@ -35,19 +33,24 @@ func (runCommand) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return err
 	}
-	log := newLogger(t.err, cfg)
-	log.Info().Str("version", version().String()).Uint32("app_id", cfg.AppID).Msg("zegorelay starts")
+	outliveReaders()
+	log, queue := newLogger(t.err, cfg)
+	defer queue.Close()
+	log.Info().Str(logVersion, version().String()).Uint32(logAppID, cfg.AppID).Msg("zegorelay started")
 	limitMemory(cfg.Memory)
 	d, err := newDaemon(cfg, log)
 	if err != nil {
-		log.Error().Err(err).Msg("not started")
-		return err
+		log.Error().Err(err).Msg("zegorelay could not start")
+		return logged{err}
 	}
-	log.Info().Str("server", d.publishURL()).Str("key", "a StreamId of your choice").
-		Msg("ready: give this server and a stream key to the encoder")
-	err = d.run(ctx)
-	log.Info().Err(err).Msg("zegorelay ends")
-	return err
+	log.Info().Str(logServer, d.publishURL()).Str(logKey, "a StreamId of your choice").
+		Msg("zegorelay is ready: give this server and a stream key to the encoder")
+	if err := d.run(ctx); err != nil {
+		log.Error().Err(err).Msg("zegorelay failed")
+		return logged{err}
+	}
+	log.Info().Msg("zegorelay ended")
+	return nil
 }
 
 // heapGrowth is how much the heap may grow before a collection, in percent. The
@@ -134,7 +137,7 @@ func (d *daemon) listen() error {
 		return fmt.Errorf("ZEGORELAY_RTMP_LISTEN: %w", err)
 	}
 	d.encoders = append(d.encoders, ln)
-	d.log.Info().Stringer("listen", ln.Addr()).Msg("listening for RTMP")
+	d.log.Info().Stringer(logListen, ln.Addr()).Msg("listening for RTMP")
 	if d.cfg.RTMPSListen != "" {
 		cert, err := newCertificate(d.cfg.TLSCert, d.cfg.TLSKey, d.log)
 		if err != nil {
@@ -147,13 +150,13 @@ func (d *daemon) listen() error {
 			GetCertificate: cert.get,
 			MinVersion:     tls.VersionTLS12,
 		}))
-		d.log.Info().Stringer("listen", ln.Addr()).Msg("listening for RTMPS")
+		d.log.Info().Stringer(logListen, ln.Addr()).Msg("listening for RTMPS")
 	}
 	if d.cfg.HTTPListen != "" {
 		if d.admin, err = net.Listen("tcp", d.cfg.HTTPListen); err != nil {
 			return fmt.Errorf("ZEGORELAY_HTTP_LISTEN: %w", err)
 		}
-		d.log.Info().Stringer("listen", d.admin.Addr()).Msg("listening for HTTP")
+		d.log.Info().Stringer(logListen, d.admin.Addr()).Msg("listening for HTTP")
 	}
 	return nil
 }
@@ -206,14 +209,4 @@ func (d *daemon) url() string {
 		}
 	}
 	return "rtmp://" + net.JoinHostPort(host, port)
-}
-
-// newLogger logs to w: lines for people on a terminal, else JSON.
-func newLogger(w io.Writer, cfg *config.Config) zerolog.Logger {
-	file, isFile := w.(*os.File)
-	isTerminal := isFile && term.IsTerminal(int(file.Fd()))
-	if cfg.LogFormat == "console" || cfg.LogFormat == "auto" && isTerminal {
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !isTerminal}
-	}
-	return zerolog.New(w).Level(cfg.LogLevel).With().Timestamp().Logger()
 }
