@@ -145,7 +145,7 @@ func (s *Server) serve(ctx context.Context, ln net.Listener) error {
 	if web.Shutdown(last) != nil {
 		_ = web.Close()
 	}
-	<-ended
+	_ = <-ended // that it was closed
 	door.wait()
 	return nil
 }
