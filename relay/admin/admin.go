@@ -10,6 +10,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -145,7 +146,10 @@ func (s *Server) serve(ctx context.Context, ln net.Listener) error {
 	if web.Shutdown(last) != nil {
 		_ = web.Close()
 	}
-	_ = <-ended // that it was closed
+	err := <-ended
 	door.wait()
+	if !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
 	return nil
 }

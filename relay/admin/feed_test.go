@@ -30,7 +30,7 @@ func listen(ctx context.Context, f *feed) <-chan string {
 	context.AfterFunc(ctx, func() { out.Close() })
 	go func() {
 		defer in.Close()
-		f.serve(pipeWriter{httptest.NewRecorder(), in}, httptest.NewRequest("GET", "/api/v1/events", nil).WithContext(ctx))
+		f.serve(pipeWriter{httptest.NewRecorder(), in}, httptest.NewRequest(http.MethodGet, "/api/v1/events", nil).WithContext(ctx))
 	}()
 	messages := make(chan string, 1000)
 	go func() {
@@ -91,7 +91,7 @@ func TestTheFeedIsBuiltOnceASecondForAll(t *testing.T) {
 			}
 		}
 		w := httptest.NewRecorder()
-		s.feed.serve(w, httptest.NewRequest("GET", "/api/v1/events", nil))
+		s.feed.serve(w, httptest.NewRequest(http.MethodGet, "/api/v1/events", nil))
 		if w.Code != http.StatusServiceUnavailable {
 			t.Errorf("one more subscriber got %d", w.Code)
 		}
@@ -112,6 +112,7 @@ func TestASubscriberThatDoesNotReadHoldsUpNobody(t *testing.T) {
 		go s.feed.run(ctx, events)
 		stuck := s.feed.join()
 		good := listen(ctx, s.feed)
+		synctest.Wait()
 		for i := range uint64(10 * feedRoom) {
 			events <- richEvent(i, relay.EventStarted)
 			synctest.Wait()

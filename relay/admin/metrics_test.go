@@ -113,14 +113,14 @@ func TestMadeUpNamesAreBounded(t *testing.T) {
 	f.statuses = append(f.statuses, late)
 	text := scrape(t, testServer(f))
 	for want, n := range map[string]int{
-		"zegorelay_stream_queue_bytes{":                                                    maxNames + 3, // _other, cam1, cam9
-		fmt.Sprintf(`zegorelay_stream_queue_bytes{stream="_other"} %d`, over*4096):         1,
-		`zegorelay_stream_queue_seconds{stream="_other"} 0.012`:                            1, // the highest
-		`zegorelay_stream_queue_bytes{stream="key0000"} 4096`:                              1, // the first come
-		`zegorelay_stream_queue_bytes{stream="cam1"} 4096`:                                 1,
-		fmt.Sprintf(`zegorelay_stream_queue_bytes{stream="key%04d"}`, maxNames):            0,
-		fmt.Sprintf(`zegorelay_stream_publisher_connected{stream="_other"} %d`, over):      1,
-		fmt.Sprintf(`zegorelay_stream_outage_seconds_total{stream="_other"} %d`, over*9/5): 1,
+		"zegorelay_stream_queue_bytes{":                                               maxNames + 3, // _other, cam1, cam9
+		fmt.Sprintf(`zegorelay_stream_queue_bytes{stream="_other"} %d`, over*4096):    1,
+		`zegorelay_stream_queue_seconds{stream="_other"} 0.012`:                       1, // the highest
+		`zegorelay_stream_queue_bytes{stream="key0000"} 4096`:                         1, // the first come
+		`zegorelay_stream_queue_bytes{stream="cam1"} 4096`:                            1,
+		fmt.Sprintf(`zegorelay_stream_queue_bytes{stream="key%04d"}`, maxNames):       0,
+		fmt.Sprintf(`zegorelay_stream_publisher_connected{stream="_other"} %d`, over): 1,
+		fmt.Sprintf(`zegorelay_stream_players{stream="_other"} %d`, over*2):           1,
 	} {
 		if got := strings.Count(text, want); got != n {
 			t.Errorf("%s: %d times, want %d", want, got, n)
