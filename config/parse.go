@@ -228,17 +228,18 @@ func (p *parser) tls(listen, cert, key string) (string, string, string) {
 	return listen, cert, key
 }
 
-// loopback reads an address of this machine only: what is served there has no
-// other protection yet.
-func (p *parser) loopback(name, text string) string {
+// http reads the operators' address. Without a token it is of this machine only:
+// nothing else would protect what is served there.
+func (p *parser) http(name, text string, hasToken bool) string {
 	if text == "off" {
 		return ""
 	}
 	before := len(p.problems)
 	p.address(name, text)
-	if host, _, err := net.SplitHostPort(text); len(p.problems) == before && err == nil && !isLoopback(host) {
-		p.problem(name, fmt.Sprintf("is %q, which others can reach; the token for that comes in a later version", text),
-			"use 127.0.0.1 and a port, or off")
+	host, _, err := net.SplitHostPort(text)
+	if len(p.problems) == before && err == nil && !hasToken && !isLoopback(host) {
+		p.problem(name, fmt.Sprintf("is %q, which others can reach, and there is no token", text),
+			"set ZEGORELAY_HTTP_TOKEN or ZEGORELAY_HTTP_TOKEN_FILE, or use 127.0.0.1 and a port, or off")
 	}
 	return text
 }

@@ -26,12 +26,8 @@ func (p *parser) secret(name, text, file string) (secret Secret, from string) {
 		return Secret{}, ""
 	}
 	where, ok := prefix+name, true
-	if credential, found := p.credential("server-secret"); found {
-		from, where = credential, credential
-		text, ok = p.secretFile(credential, false) // its mode is systemd's to choose
-	} else if file != "" {
-		from, where = file, file
-		text, ok = p.secretFile(file, true)
+	if found, content, read := p.secretElsewhere("server-secret", "ServerSecret", file); found != "" {
+		from, where, text, ok = found, found, content, read
 	}
 	text = strings.TrimRight(text, "\r\n")
 	switch length := utf8.RuneCountInString(text); {
@@ -48,6 +44,20 @@ func (p *parser) secret(name, text, file string) (secret Secret, from string) {
 	return NewSecret(text), from
 }
 
+// secretElsewhere reads a secret that is not in its own variable: from systemd's
+// credential, else from the file that was named. from is empty if there is neither.
+func (p *parser) secretElsewhere(credential, what, file string) (from, text string, ok bool) {
+	if from, found := p.credential(credential); found {
+		text, ok = p.secretFile(from, what, false) // its mode is systemd's to choose
+		return from, text, ok
+	}
+	if file == "" {
+		return "", "", false
+	}
+	text, ok = p.secretFile(file, what, true)
+	return file, text, ok
+}
+
 // credential is the file that systemd's LoadCredential=name puts there. One
 // that is there but out of reach counts: to pass over it would be to run with a
 // secret that the operator has replaced.
@@ -60,16 +70,16 @@ func (p *parser) credential(name string) (file string, found bool) {
 	return file, !errors.Is(err, fs.ErrNotExist)
 }
 
-// secretFile reads a file; a guarded one must be closed to others. It is asked
+// secretFile reads the file of what; a guarded one must be closed to others. It is asked
 // what it is before it is opened, for opening a pipe would wait for its writer.
-func (p *parser) secretFile(file string, guarded bool) (text string, ok bool) {
+func (p *parser) secretFile(file, what string, guarded bool) (text string, ok bool) {
 	info, err := os.Stat(file)
 	if err == nil && !info.Mode().IsRegular() {
-		p.problems.add(file, "is not a regular file", "name the file that holds the ServerSecret")
+		p.problems.add(file, "is not a regular file", "name the file that holds the "+what)
 		return "", false
 	}
 	if err == nil && info.Size() > maxSecretFile {
-		p.problems.add(file, fmt.Sprintf("is %d bytes, too long for a ServerSecret", info.Size()),
+		p.problems.add(file, fmt.Sprintf("is %d bytes, too long for a %s", info.Size(), what),
 			"name the file that holds nothing else")
 		return "", false
 	}

@@ -27,6 +27,8 @@ const (
 	logKey     = "key"
 	logListen  = "listen"
 	logDropped = "dropped"
+	logPage    = "page"
+	logMetrics = "metrics"
 )
 
 // newLogger logs to w: lines for people on a terminal, else JSON, with what the

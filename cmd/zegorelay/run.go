@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"math"
 	"net"
-	"net/http"
 	"os"
 	"runtime/debug"
-	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -21,9 +19,6 @@ import (
 	"zegorelay/relay/admin"
 	"zegorelay/relay/rtmp"
 )
-
-// httpGrace is how long HTTP requests may go on after the relay has ended.
-const httpGrace = time.Second
 
 type runCommand struct{}
 
@@ -43,6 +38,7 @@ func (runCommand) Run(ctx context.Context, t terminal) error {
 		log.Error().Err(err).Msg("zegorelay could not start")
 		return logged{err}
 	}
+	d.logDropped = queue.Dropped
 	log.Info().Str(logServer, d.publishURL()).Str(logKey, "a StreamId of your choice").
 		Msg("zegorelay is ready: give this server and a stream key to the encoder")
 	if err := d.run(ctx); err != nil {
@@ -74,10 +70,13 @@ func limitMemory(most int64) {
 // daemon is a configured relay with its listeners open.
 type daemon struct {
 	cfg      *config.Config
+	zego     *dispatch.Zego
 	relay    *relay.Server
 	encoders []net.Listener // the first is RTMP, a second RTMPS
-	admin    net.Listener   // nil if it is off
+	http     net.Listener   // nil if it is off
 	log      zerolog.Logger
+
+	logDropped func() uint64 // lines that could not be logged; nil if nobody counts
 }
 
 // newDaemon connects the rooms of the house and opens its doors.
@@ -108,7 +107,7 @@ func newDaemon(cfg *config.Config, log zerolog.Logger) (*daemon, error) {
 		MaxStreams:       cfg.MaxStreams,
 		MaxConnections:   cfg.MaxConnections,
 	})
-	d := &daemon{cfg: cfg, relay: server, log: log}
+	d := &daemon{cfg: cfg, zego: zego, relay: server, log: log}
 	if err := d.listen(); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -153,10 +152,11 @@ func (d *daemon) listen() error {
 		d.log.Info().Stringer(logListen, ln.Addr()).Msg("listening for RTMPS")
 	}
 	if d.cfg.HTTPListen != "" {
-		if d.admin, err = net.Listen("tcp", d.cfg.HTTPListen); err != nil {
+		if d.http, err = net.Listen("tcp", d.cfg.HTTPListen); err != nil {
 			return fmt.Errorf("ZEGORELAY_HTTP_LISTEN: %w", err)
 		}
-		d.log.Info().Stringer(logListen, d.admin.Addr()).Msg("listening for HTTP")
+		d.log.Info().Stringer(logListen, d.http.Addr()).Str(logPage, d.pageURL()).Str(logMetrics, "/metrics").
+			Msg("listening for HTTP")
 	}
 	return nil
 }
@@ -174,22 +174,41 @@ func (d *daemon) close() error {
 // when it returns.
 func (d *daemon) run(ctx context.Context) error {
 	work, ctx := errgroup.WithContext(ctx)
-	web := admin.NewServer()
-	if d.admin != nil {
-		work.Go(func() error {
-			if err := web.Serve(d.admin); !errors.Is(err, http.ErrServerClosed) {
-				return fmt.Errorf("HTTP: %w", err)
-			}
-			return nil
-		})
-	}
+	// Operators see the relay drain: what they look at ends after it.
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWatching()
+	operator := d.operator()
 	work.Go(func() error {
-		err := d.relay.Run(ctx, d.encoders...)
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), httpGrace)
-		defer cancel()
-		return errors.Join(err, web.Shutdown(grace))
+		if err := operator.Run(watching, d.http); err != nil {
+			return fmt.Errorf("HTTP: %w", err)
+		}
+		return nil
+	})
+	work.Go(func() error {
+		defer stopWatching()
+		return d.relay.Run(ctx, d.encoders...)
 	})
 	return work.Wait()
+}
+
+// operator is the relay's side for people and their machines.
+func (d *daemon) operator() *admin.Server {
+	v := version()
+	return admin.NewServer(admin.Options{
+		Relay:         d.relay,
+		Log:           d.log,
+		Token:         d.cfg.HTTPToken.Reveal,
+		Version:       v.module,
+		Revision:      v.revision,
+		PublishURL:    d.publishURL(),
+		PlayURL:       d.url() + "/" + d.cfg.PullApp,
+		App:           d.cfg.App,
+		PullApp:       d.cfg.PullApp,
+		Skew:          d.zego.Skew,
+		LogDropped:    d.logDropped,
+		WebhookURL:    d.cfg.WebhookURL.Reveal,
+		WebhookSecret: d.cfg.WebhookSecret.Reveal,
+	})
 }
 
 // publishURL is what goes into the server field of an encoder.
@@ -200,13 +219,19 @@ func (d *daemon) playURL(streamID string) string {
 	return d.url() + "/" + d.cfg.PullApp + "/" + streamID
 }
 
-func (d *daemon) url() string {
-	host, port, _ := net.SplitHostPort(d.encoders[0].Addr().String())
+func (d *daemon) url() string { return "rtmp://" + reachable(d.encoders[0].Addr()) }
+
+// pageURL is where the operator looks.
+func (d *daemon) pageURL() string { return "http://" + reachable(d.http.Addr()) + "/" }
+
+// reachable is host:port by which others find what listens at an address.
+func reachable(addr net.Addr) string {
+	host, port, _ := net.SplitHostPort(addr.String())
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
 		host = "HOST"
 		if name, err := os.Hostname(); err == nil {
 			host = name
 		}
 	}
-	return "rtmp://" + net.JoinHostPort(host, port)
+	return net.JoinHostPort(host, port)
 }

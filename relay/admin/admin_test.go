@@ -2,13 +2,12 @@ package admin
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 )
 
 func TestHealth(t *testing.T) {
-	srv := NewServer()
+	h := NewServer(Options{Relay: newFake()}).handler(loopback())
 	for request, want := range map[string]int{
 		"GET /healthz":   http.StatusOK,
 		"GET /readyz":    http.StatusOK,
@@ -16,9 +15,7 @@ func TestHealth(t *testing.T) {
 		"GET /elsewhere": http.StatusNotFound,
 	} {
 		method, path, _ := strings.Cut(request, " ")
-		w := httptest.NewRecorder()
-		srv.Handler.ServeHTTP(w, httptest.NewRequest(method, path, nil))
-		if w.Code != want {
+		if w := ask(h, method, path); w.Code != want {
 			t.Errorf("%s: got %d, want %d", request, w.Code, want)
 		}
 	}
