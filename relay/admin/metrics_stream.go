@@ -26,6 +26,8 @@ func streamLifeMetrics() []metric[relay.Status] {
 			read: ofPushed(func(st *relay.Status) float64 { return oneIf(st.Publisher != nil) })},
 		{name: "stream_publisher_connects_total", help: "Encoders that published the stream.", kind: counter,
 			read: ofPushed(func(st *relay.Status) float64 { return float64(st.Publishes) })},
+		{name: "stream_publisher_disconnects_total", help: "Encoders that left the stream, by how.", kind: counter,
+			labels: []string{"reason"}, read: readDisconnects},
 		{name: "stream_upstream_connected", help: "Whether a node of ZEGO's has the stream.", kind: gauge, labels: direction,
 			read: directed(func(st *relay.Status) float64 { return oneIf(isOnAir(st)) })},
 		{name: "stream_upstream_connects_total", help: "Sessions that nodes accepted.", kind: counter,
@@ -208,5 +210,18 @@ func readDrops(st *relay.Status, give giver) {
 	}
 	for _, d := range st.Drops {
 		give(float64(d.Messages), d.Track, d.Reason)
+	}
+}
+
+// readDisconnects begins with 0, as readDrops does.
+func readDisconnects(st *relay.Status, give giver) {
+	if st.Direction != relay.Push {
+		return
+	}
+	for _, reason := range []string{"eof", "reset", "timeout", "takeover", "kick", "protocol", "goodbye", "shutdown"} {
+		give(0, reason)
+	}
+	for reason, n := range st.Disconnects {
+		give(float64(n), reason)
 	}
 }

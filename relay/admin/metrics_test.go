@@ -35,6 +35,8 @@ func TestMetricsSayWhatTheRelaySays(t *testing.T) {
 		`zegorelay_stream_health{direction="push",health="down",stream="cam1"} 1`,
 		`zegorelay_stream_health{direction="push",health="ok",stream="cam1"} 0`,
 		`zegorelay_stream_publisher_connected{stream="cam1"} 1`, `zegorelay_stream_publisher_connects_total{stream="cam1"} 3`,
+		`zegorelay_stream_publisher_disconnects_total{reason="reset",stream="cam1"} 2`,
+		`zegorelay_stream_publisher_disconnects_total{reason="eof",stream="cam9"} 0`,
 		`zegorelay_stream_upstream_connected{direction="push",stream="cam1"} 0`,
 		`zegorelay_stream_upstream_connects_total{direction="push",result="ok",stream="cam1"} 3`,
 		`zegorelay_stream_upstream_state{direction="push",state="waiting",stream="cam1"} 1`,
