@@ -89,7 +89,7 @@ func (s *Server) publish(ctx, life context.Context, session *rtmp.Session, visit
 		event = event.Stringer(logHeld, rounded(held))
 	}
 	event.Msg("encoder gone")
-	stream.disconnects.add(reason)
+	stream.departures.add(departureOf(reason))
 	if held > 0 {
 		stream.tell(EventPublisherLost, levelWarn, "the encoder "+p.remote+" is gone: "+reason.Error(), "")
 	}

@@ -132,8 +132,12 @@ func (s *Server) receive(ctx, life context.Context, nc net.Conn) {
 	ctx, leave := context.WithCancelCause(ctx)
 	visit, ok := s.lobby.enter(nc.RemoteAddr(), leave)
 	if !ok {
-		s.o.Log.Warn().Stringer(logRemote, nc.RemoteAddr()).Int(logMost, s.o.MaxConnections).
-			Msg("connection closed: all places are taken by encoders and players")
+		s.tally.reject(rejectLimit)
+		const full = "all places are taken by encoders and players"
+		if times, tell := s.lobby.refused.count(addrOf(nc.RemoteAddr()), full); tell {
+			s.o.Log.Warn().Stringer(logRemote, nc.RemoteAddr()).Int(logMost, s.o.MaxConnections).Int(logTries, times).
+				Msg("connection closed: " + full)
+		}
 		leave(nil)
 		_ = nc.Close()
 		return

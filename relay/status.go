@@ -42,6 +42,7 @@ type Status struct {
 	State     State
 	StateFor  time.Duration // how long it has been in State
 	Node      string        // host:port of the node, where there is one
+	NodeSince time.Time     // when ZEGO named it; zero without a node that has the stream
 	LastError string        // why the last node was lost or not had; empty while all is well
 	Failure   *Failure      // the same in parts; nil while all is well
 	Attempt   int           // failures in a row since the last healthy node
@@ -69,6 +70,8 @@ type Status struct {
 	Stood        time.Duration     // for which the node has acknowledged nothing although it should; 0 while that is not long
 	Silence      time.Duration     // for which the encoder, or the node of a pull, has sent nothing
 	Disconnects  map[string]uint64 // encoders that left, by reason: eof, reset, timeout, takeover, kick, protocol, goodbye, shutdown
+	NodesLost    map[string]uint64 // by reason: stall, status, eof, reset, protocol, redispatch, no_farewell
+	NodesMissed  map[string]uint64 // ways to a node that led nowhere, by Stage
 
 	Advice []Advice // what is wrong now that a person can mend
 	Events []Event  // the newest, oldest first
@@ -171,6 +174,7 @@ type phase struct {
 	state     State
 	since     time.Time
 	node      string
+	nodeSince time.Time
 	lastError string
 	failure   *Failure
 	attempt   int
@@ -182,7 +186,11 @@ func (s *Stream) enter(state State, node string) {
 	now := time.Now()
 	s.mu.Lock()
 	s.now.state, s.now.since, s.now.node, s.now.nextTry = state, now, node, time.Time{}
+	if state != Draining {
+		s.now.nodeSince = time.Time{}
+	}
 	if state == s.onAir() {
+		s.now.nodeSince = s.remembered.at
 		s.now.lastError, s.now.failure, s.now.attempt = "", nil, 0
 	}
 	s.outage.onAir = state == s.onAir() || state == Draining
@@ -266,7 +274,9 @@ func (s *Stream) snapshot(now time.Time) Status {
 		RTT:          time.Duration(s.link.rtt.Load()),
 		Stood:        s.standstill(),
 		Silence:      s.errand.silence(),
-		Disconnects:  s.disconnects.read(),
+		Disconnects:  s.departures.read(),
+		NodesLost:    s.lostBy.read(),
+		NodesMissed:  s.missedAt.read(),
 		Events:       s.diary.read(),
 	}
 	if s.direction == dispatch.Push {
@@ -276,7 +286,7 @@ func (s *Stream) snapshot(now time.Time) Status {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.State, st.StateFor, st.Node = s.now.state, now.Sub(s.now.since), s.now.node
+	st.State, st.StateFor, st.Node, st.NodeSince = s.now.state, now.Sub(s.now.since), s.now.node, s.now.nodeSince
 	st.LastError, st.Failure, st.Attempt, st.NextTry = s.now.lastError, s.now.failure, s.now.attempt, s.now.nextTry
 	st.Outage = s.outage.sum(now)
 	return st

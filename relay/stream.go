@@ -50,8 +50,10 @@ type Stream struct {
 	link      link
 	diary     diary
 
-	disconnects disconnects
-	again       chan struct{} // asks for another node now
+	departures reasons       // of encoders
+	lostBy     reasons       // nodes
+	missedAt   reasons       // stages of ways to a node that led nowhere
+	again      chan struct{} // asks for another node now
 
 	mu      sync.Mutex
 	now     phase
@@ -271,6 +273,11 @@ type loss struct {
 // to be delivered, if there is anything.
 func (s *Stream) wait(ctx context.Context, lost *loss, retry *backoff) {
 	retry.succeeded(lost.lasted)
+	if lost.stage == AtIO {
+		s.lostBy.add(lossOf(lost.err))
+	} else {
+		s.missedAt.add(string(lost.stage))
+	}
 	delay := s.delay(lost, retry.next())
 	s.logLoss(lost, retry.failures, delay)
 	s.enterWaiting(lost, retry.failures, time.Now().Add(delay))

@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"zegorelay/relay"
@@ -30,10 +32,22 @@ func streamLifeMetrics() []metric[relay.Status] {
 			labels: []string{"reason"}, read: readDisconnects},
 		{name: "stream_upstream_connected", help: "Whether a node of ZEGO's has the stream.", kind: gauge, labels: direction,
 			read: directed(func(st *relay.Status) float64 { return oneIf(isOnAir(st)) })},
-		{name: "stream_upstream_connects_total", help: "Sessions that nodes accepted.", kind: counter,
+		{name: "stream_upstream_connects_total", help: "Ways to a node: ok, or how far they came.", kind: counter,
 			labels: []string{"direction", "result"}, read: func(st *relay.Status, give giver) {
 				give(float64(st.Sessions), string(st.Direction), "ok")
+				for stage, n := range st.NodesMissed {
+					give(float64(n), string(st.Direction), stage)
+				}
 			}},
+		{name: "stream_upstream_disconnects_total", help: "Nodes that were lost, by how.", kind: counter,
+			labels: []string{"direction", "reason"}, read: readLosses},
+		{name: "dispatch_node_age_seconds", help: "How long ago ZEGO named the node that has the stream.", kind: gauge,
+			read: ofPushed(func(st *relay.Status) float64 {
+				if st.NodeSince.IsZero() {
+					return 0
+				}
+				return time.Since(st.NodeSince).Seconds()
+			})},
 		{name: "stream_upstream_state", help: "1 for the state that the way to a node is in.", kind: gauge,
 			labels: []string{"direction", "state"}, read: readState},
 		{name: "stream_upstream_failures", help: "Failures in a row since the last healthy node.", kind: gauge, labels: direction,
@@ -223,5 +237,15 @@ func readDisconnects(st *relay.Status, give giver) {
 	}
 	for reason, n := range st.Disconnects {
 		give(float64(n), reason)
+	}
+}
+
+// readLosses begins with 0, as readDrops does.
+func readLosses(st *relay.Status, give giver) {
+	for _, reason := range []string{"stall", "status", "eof", "reset", "protocol", "redispatch", "no_farewell"} {
+		give(0, string(st.Direction), reason)
+	}
+	for reason, n := range st.NodesLost {
+		give(float64(n), string(st.Direction), reason)
 	}
 }
