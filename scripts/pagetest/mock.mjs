@@ -1,4 +1,5 @@
 // A stand-in for the daemon's HTTP side, with streams of the test's making.
+import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
@@ -71,6 +72,7 @@ export class Mock {
       this.posts.push({ path: url.pathname, direction: url.searchParams.get('direction'), type: request.headers['content-type'] });
       return json(200, {});
     }
+    if (url.pathname.startsWith('/preview/')) return preview(response, headers);
     const name = url.pathname === '/' ? 'index.html' : url.pathname.match(/^\/assets\/([\w.-]+)$/)?.[1];
     try {
       const body = await readFile(page + name);
@@ -79,6 +81,16 @@ export class Mock {
       return json(404, { error: { code: 'not_found', message: 'nothing is served here' } });
     }
   }
+}
+
+/** A test picture with a tone, as FLV, until nobody reads it. */
+function preview(response, headers) {
+  const ffmpeg = spawn('ffmpeg', ['-v', 'error', '-nostdin', '-re', '-f', 'lavfi', '-i', 'testsrc2=size=640x360:rate=25',
+    '-re', '-f', 'lavfi', '-i', 'sine', '-c:v', 'libx264', '-preset', 'ultrafast', '-pix_fmt', 'yuv420p', '-g', '25',
+    '-c:a', 'aac', '-f', 'flv', 'pipe:1'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  response.writeHead(200, { ...headers, 'Content-Type': 'video/x-flv' });
+  ffmpeg.stdout.pipe(response);
+  response.on('close', () => ffmpeg.kill());
 }
 
 const ago = s => new Date(Date.now() - s * 1000).toISOString();

@@ -154,6 +154,37 @@ test('the server URL is copied', async t => {
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), 'rtmp://relay.example:1935/live');
 });
 
+test('the preview plays muted, and closes again', async t => {
+  const { mock, page, seen } = await fed(t, () => [stream('a b/c')]);
+  let closed = false;
+  mock.server.on('request', (request, response) => {
+    if (request.url === '/preview/a%20b%2Fc.flv?direction=push') response.on('close', () => { closed = true; });
+  });
+  await page.locator('.head').click();
+  await page.getByRole('button', { name: 'Show preview' }).click();
+  const video = () => page.locator('video').evaluate(v => [v.currentTime, v.getVideoPlaybackQuality().totalVideoFrames, v.muted]);
+  await until('the first picture', async () => (await video())[0] > 0);
+  const before = await video();
+  await new Promise(resolve => setTimeout(resolve, 2000));
+  const later = await video();
+  assert.ok(later[0] > before[0] + 1 && later[1] > before[1] + 25, JSON.stringify([before, later]));
+  assert.equal(later[2], true);
+  await shot(page, 'mock-preview-wide', { fullPage: true });
+  await page.getByRole('button', { name: 'Close preview' }).click();
+  await until('the end of the request', () => closed);
+  assert.ok(await page.getByRole('button', { name: 'Show preview' }).isVisible());
+  assert.ok(await page.locator('video').isHidden());
+
+  // Closing the row closes the preview, too.
+  closed = false;
+  await page.getByRole('button', { name: 'Show preview' }).click();
+  await until('the first picture', async () => (await video())[0] > 0);
+  await page.locator('.head').click();
+  await until('the end of the request', () => closed);
+  assert.deepEqual(seen.errors, []);
+  assert.deepEqual(outside(seen, mock.url), []);
+});
+
 test('codecs that can’t be played are named', async t => {
   const { page, seen } = await fed(t, [stream('a', { video: { codec: 'hevc', width: 1920, height: 1080 } })]);
   await page.locator('.head').click();
