@@ -107,7 +107,7 @@ func node(t *testing.T, limit time.Duration, file string, env ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", "--test", "--test-reporter=spec", file)
+	cmd := exec.CommandContext(ctx, "node", "--test", "--test-timeout=60000", "--test-reporter=spec", file)
 	cmd.Dir, cmd.Env = "../../scripts/pagetest", append(os.Environ(), env...)
 	// An end in order lets it close its Chromium.
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

@@ -29,8 +29,9 @@ export class Mock {
 
   async stop() {
     clearInterval(this.beat);
-    this.server.closeAllConnections();
-    await new Promise(resolve => this.server.close(resolve));
+    const closed = new Promise(resolve => this.server.close(resolve));
+    this.server.closeAllConnections(); // after that: a page comes again at once
+    await closed;
   }
 
   streams() {
