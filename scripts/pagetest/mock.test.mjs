@@ -185,6 +185,27 @@ test('the preview plays muted, and closes again', async t => {
   assert.deepEqual(outside(seen, mock.url), []);
 });
 
+test('the fourth preview closes the first', async t => {
+  const { mock, page } = await fed(t, () => ['a', 'b', 'c', 'd'].map(name => stream(name)));
+  let open = 0;
+  mock.server.on('request', (request, response) => {
+    if (!request.url.startsWith('/preview/')) return;
+    open++;
+    response.on('close', () => { open--; });
+  });
+  await page.waitForSelector('.stream');
+  for (const name of ['a', 'b', 'c', 'd']) {
+    await row(page, name).locator('.head').click();
+    await row(page, name).getByRole('button', { name: 'Show preview' }).click();
+  }
+  await row(page, 'a').getByText('Closed: 3 previews at a time.').waitFor();
+  await until('three previews', () => open === 3);
+  // There is still room for a command.
+  await page.evaluate(() => sessionStorage.setItem('zegorelay-token', 'secret'));
+  await row(page, 'a').getByRole('button', { name: 'Retry now' }).click();
+  await until('the command', () => mock.posts.length === 1);
+});
+
 test('codecs that can’t be played are named', async t => {
   const { page, seen } = await fed(t, [stream('a', { video: { codec: 'hevc', width: 1920, height: 1080 } })]);
   await page.locator('.head').click();

@@ -53,7 +53,7 @@ test('the row appears within 2 s of the encoder’s start', { skip }, async t =>
 
 test('what is measured is shown', { skip }, async () => {
   await cam().locator('.head').click();
-  const figure = name => cam().locator('.tile').filter({ hasText: name }).locator('dd').textContent();
+  const figure = name => cam().locator('.tile').filter({ has: page.locator('dt').getByText(name, { exact: true }) }).locator('dd').textContent();
   await until('the picture', async () => /^640×360 H\.264/.test(await figure('Picture')));
   await until('the frame rate', async () => /^(29|30|31)(\.\d+)? fps$/.test(await figure('Frame rate')));
   await until('the keyframe interval', async () => (await figure('Keyframe')) === 'every 2 s');

@@ -13,6 +13,10 @@ const types = {
 const carried = new Set(['h264', 'hevc', 'av1']); // by the player
 const CANNOT = 'Preview not possible in this browser';
 
+const MOST = 3; // at a time: a browser has six connections for us, and the page needs some
+
+const playing = new Set(); // oldest first
+
 let loading = null;
 
 function load() {
@@ -62,6 +66,8 @@ export class Preview {
       this.say(why);
       return;
     }
+    if (playing.size >= MOST) playing.values().next().value.stop(`Closed: ${MOST} previews at a time.`);
+    playing.add(this);
     const wanted = ++this.wanted;
     setHidden(this.open, true);
     setHidden(this.bar, false);
@@ -111,6 +117,7 @@ export class Preview {
 
   stop(text = '') {
     this.wanted++;
+    playing.delete(this);
     const player = this.player;
     this.player = null;
     if (player) player.destroy();
