@@ -31,7 +31,7 @@ async function status(name = 'cam1') {
 const cam = () => row(page, 'cam1');
 const word = () => cam().locator('.state .word').textContent();
 const lamps = () => cam().locator('.lamp').evaluateAll(all => all.map(l => l.dataset.tone));
-const live = () => until('LIVE', async () => (await word()) === 'LIVE', 15000);
+const live = () => until('LIVE', async () => (await word()) === 'LIVE', 40000);
 const frames = () => page.locator('video').evaluate(v => ({ time: v.currentTime, decoded: v.getVideoPlaybackQuality().totalVideoFrames, muted: v.muted }));
 
 test('an empty page tells how to come here', { skip }, async () => {
