@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"zegorelay/relay"
 )
 
 // The list that alerts and dashboard are held against is what there is, to the
@@ -40,6 +42,9 @@ func TestMetricsAreOnTheList(t *testing.T) {
 func served(t *testing.T) (all []string) {
 	t.Helper()
 	f := newFake()
+	live := richStatus("live", relay.Push)
+	live.NodeSince = testTime
+	f.statuses = append(f.statuses, live)
 	s := testServer(f)
 	s.webhook = newWebhook("http://127.0.0.1/", "", s.o.Log)
 	f.restored(1)

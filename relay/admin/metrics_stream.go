@@ -41,23 +41,16 @@ func streamLifeMetrics() []metric[relay.Status] {
 			}},
 		{name: "stream_upstream_disconnects_total", help: "Nodes that were lost, by how.", kind: counter,
 			labels: []string{"direction", "reason"}, read: readLosses},
-		{name: "dispatch_node_age_seconds", help: "How long ago ZEGO named the node that has the stream.", kind: gauge,
-			read: ofPushed(func(st *relay.Status) float64 {
-				if st.NodeSince.IsZero() {
-					return 0
-				}
-				return time.Since(st.NodeSince).Seconds()
-			})},
 		{name: "stream_upstream_state", help: "1 for the state that the way to a node is in.", kind: gauge,
 			labels: []string{"direction", "state"}, read: readState},
 		{name: "stream_upstream_failures", help: "Failures in a row since the last healthy node.", kind: gauge, labels: direction,
 			read: directed(func(st *relay.Status) float64 { return float64(st.Attempt) })},
 		{name: "stream_dispatches_total", help: "Dispatches that the stream asked for.", kind: counter, labels: direction,
 			read: directed(func(st *relay.Status) float64 { return float64(st.Dispatches) })},
-		{name: "dispatch_node_age_seconds", help: "How long the stream has had its node.", kind: gauge, merge: highest,
+		{name: "dispatch_node_age_seconds", help: "How long ago ZEGO named the node that has the stream.", kind: gauge, merge: highest,
 			read: func(st *relay.Status, give giver) {
-				if isOnAir(st) {
-					give(st.StateFor.Seconds())
+				if !st.NodeSince.IsZero() {
+					give(time.Since(st.NodeSince).Seconds())
 				}
 			}},
 		{name: "stream_outage_seconds_total", help: "Time for which there was an encoder, and no node.", kind: counter,
