@@ -63,7 +63,7 @@ func TestReaderReadsRealEncoders(t *testing.T) {
 }
 
 // readCapture returns every message of a capture.
-func readCapture(t *testing.T, file string) []Message {
+func readCapture(t testing.TB, file string) []Message {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", file))
 	if err != nil {

@@ -69,12 +69,12 @@ func (m Message) Codec() uint32 {
 	case len(p) == 0:
 		return 0
 	case m.Type == TypeVideo && p[0]&0x80 != 0:
-		_, _, fourCC := exHeader(p, exVideoTracks)
+		_, _, fourCC, _ := exHeader(p, exVideoTracks)
 		return fourCC
 	case m.Type == TypeVideo:
 		return uint32(p[0] & 0x0F)
 	case m.Type == TypeAudio && p[0]>>4 == 9:
-		_, _, fourCC := exHeader(p, exAudioTracks)
+		_, _, fourCC, _ := exHeader(p, exAudioTracks)
 		return fourCC
 	case m.Type == TypeAudio:
 		return uint32(p[0] >> 4)
@@ -93,7 +93,7 @@ func inspectVideo(p []byte) Info {
 	if p[0]&0x80 == 0 {
 		return inspectLegacyVideo(p, isKey)
 	}
-	packet, slot, _ := exHeader(p, exVideoTracks)
+	packet, slot, _, _ := exHeader(p, exVideoTracks)
 	switch packet {
 	case exSequenceStart, exMPEG2TSStart, exVideoMetadata:
 		return Info{Kind: SequenceHeader, Slot: slot}
@@ -136,7 +136,7 @@ func inspectAudio(p []byte) Info {
 			return Info{Kind: SequenceHeader}
 		}
 	case 9: // E-RTMP
-		packet, slot, _ := exHeader(p, exAudioTracks)
+		packet, slot, _, _ := exHeader(p, exAudioTracks)
 		if packet == exSequenceStart || packet == exAudioConfig {
 			return Info{Kind: SequenceHeader, Slot: slot}
 		}
@@ -147,29 +147,47 @@ func inspectAudio(p []byte) Info {
 // exHeader walks an E-RTMP header to the packet type that counts: past ModEx
 // and into a multitrack packet, of which the first track counts. The slot holds
 // the packet type in its low byte and the track in its high byte. The FourCC
-// comes before the track, be it one for all tracks or each one's own.
-func exHeader(p []byte, multitrack byte) (packet byte, slot uint16, fourCC uint32) {
+// comes before the track, be it one for all tracks or each one's own. The body
+// is what follows, of the first track only.
+func exHeader(p []byte, multitrack byte) (packet byte, slot uint16, fourCC uint32, body []byte) {
 	packet = p[0] & 0x0F
 	p = p[1:]
 	for packet == exModEx {
 		var ok bool
 		if packet, p, ok = skipModEx(p); !ok {
-			return exModEx, 0, 0
+			return exModEx, 0, 0, nil
 		}
 	}
-	isMultitrack := packet == multitrack
+	isMultitrack, isOneTrack := packet == multitrack, false
 	if isMultitrack && len(p) > 0 {
-		packet, p = p[0]&0x0F, p[1:]
+		packet, isOneTrack, p = p[0]&0x0F, p[0]>>4 == 0, p[1:]
 	}
 	switch {
 	case isMultitrack && len(p) < 5:
-		return multitrack, 0, 0
+		return multitrack, 0, 0, nil
 	case isMultitrack:
 		slot = uint16(p[4]) << 8
+		body = firstTrack(p[5:], isOneTrack)
 	case len(p) < 4:
-		return packet, uint16(packet), 0
+		return packet, uint16(packet), 0, nil
+	default:
+		body = p[4:]
 	}
-	return packet, slot | uint16(packet), binary.BigEndian.Uint32(p)
+	return packet, slot | uint16(packet), binary.BigEndian.Uint32(p), body
+}
+
+// firstTrack is the body of the first track. Where there may be more, its size
+// in three bytes comes before it.
+func firstTrack(p []byte, isOnly bool) []byte {
+	switch {
+	case isOnly:
+		return p
+	case len(p) < 3:
+		return nil
+	}
+	size := int(p[0])<<16 | int(p[1])<<8 | int(p[2])
+	p = p[3:]
+	return p[:min(size, len(p))]
 }
 
 // skipModEx skips one modifier: its size less one in a byte, or in two behind

@@ -1,0 +1,208 @@
+package relay
+
+import (
+	"sync"
+	"time"
+
+	"zegorelay/dispatch"
+)
+
+// advisor finds what is wrong with a stream that a person can mend. What it finds
+// begins only when it has held for some time, and ends only when all has been
+// well for longer: nobody is told twice of one trouble. Anybody may ask it.
+type advisor struct {
+	mu       sync.Mutex
+	episodes []episode
+	memory   recollection
+}
+
+// episode is one kind of trouble, while it is there and while it isn't.
+type episode struct {
+	detector
+	isOn      bool
+	badSince  time.Time // without a break; zero while it isn't so
+	wellSince time.Time
+	advice    Advice // while isOn
+}
+
+// detector tells whether one kind of trouble is there.
+type detector struct {
+	kind         string
+	begins, ends time.Duration // for how long it must be bad, or well
+	concernsPull bool          // the trouble is one for players here, too
+	find         func(m *recollection, now time.Time, s *Status) finding
+}
+
+// finding is what a detector sees at one moment.
+type finding struct {
+	verdict   verdict
+	text, fix string // of what is bad
+}
+
+// verdict says how things are. Nothing begins, ends or goes on by what is unclear.
+type verdict uint8
+
+const (
+	unclear verdict = iota
+	well
+	bad
+)
+
+// detectors are all that there are, the worst first.
+func detectors() []detector {
+	const s = time.Second
+	return []detector{
+		{"no_video", 4 * s, 10 * s, true, noVideo},
+		{"no_audio", 4 * s, 10 * s, true, noAudio},
+		{"no_keyframe", 2 * s, 30 * s, true, noKeyframe},
+		{"uplink_slow", 3 * s, 15 * s, false, uplinkSlow},
+		{"bitrate_low", 5 * s, 15 * s, false, bitrateLow},
+		{"timestamps", 0, 60 * s, true, timestamps},
+		{"codec", 5 * s, 10 * s, false, codec},
+		{"b_frames", 5 * s, 30 * s, false, bFrames},
+		{"gop_long", 3 * s, 30 * s, false, gopLong},
+	}
+}
+
+// look is to be called about once a second with what is known of the stream. It
+// returns what has begun and what has ended since.
+func (a *advisor) look(now time.Time, s Status) (begun, ended []Advice) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.episodes == nil {
+		for _, d := range detectors() {
+			a.episodes = append(a.episodes, episode{detector: d})
+		}
+	}
+	for i := range a.episodes {
+		e := &a.episodes[i]
+		if s.Direction == dispatch.Pull && !e.concernsPull {
+			continue
+		}
+		wasOn := e.isOn
+		found := e.find(&a.memory, now, &s)
+		if s.Direction == dispatch.Pull {
+			found.fix = "It comes so from ZEGO: look at the encoder that publishes it there."
+		}
+		switch e.take(now, found); {
+		case e.isOn && !wasOn:
+			begun = append(begun, e.advice)
+		case !e.isOn && wasOn:
+			ended = append(ended, e.advice)
+		}
+	}
+	a.memory.keep(now, &s)
+	return begun, ended
+}
+
+// take moves the episode on by what was found. What is on is told with the
+// values that are measured now.
+func (e *episode) take(now time.Time, found finding) {
+	if found.verdict != bad {
+		e.badSince = time.Time{}
+	}
+	if found.verdict != well {
+		e.wellSince = time.Time{}
+	}
+	switch found.verdict {
+	case bad:
+		if e.badSince.IsZero() {
+			e.badSince = now
+		}
+		if !e.isOn && now.Sub(e.badSince) >= e.begins {
+			e.isOn = true
+			e.advice = Advice{Kind: e.kind, Since: e.badSince}
+		}
+		e.advice.Text, e.advice.Fix = found.text, found.fix
+	case well:
+		if e.wellSince.IsZero() {
+			e.wellSince = now
+		}
+		if e.isOn && now.Sub(e.wellSince) >= e.ends {
+			e.isOn = false
+		}
+	}
+}
+
+// current is all that is wrong now, the worst first.
+func (a *advisor) current() []Advice {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var all []Advice
+	for i := range a.episodes {
+		if e := &a.episodes[i]; e.isOn {
+			all = append(all, e.advice)
+		}
+	}
+	return all
+}
+
+// recollection is what detectors need of looks before this one.
+type recollection struct {
+	videoJumps, audioJumps jumps
+
+	usual usual
+
+	slowDrops uint64
+	slowAt    time.Time // when something was last dropped since the node was slow
+	lag       time.Duration
+
+	keyless time.Time // since when pictures have come without any keyframe
+}
+
+// keep is called when all detectors have looked.
+func (m *recollection) keep(now time.Time, s *Status) {
+	m.lag = s.Lag
+	m.usual.learn(now, s)
+}
+
+// usual is the mean over ten minutes of what one encoder sends.
+type usual struct {
+	encoder       uint64
+	codec         string
+	width, height int
+	looks         int
+	rate, fps     float64
+}
+
+// knowing is after how many looks, one a second, a mean means something.
+const knowing, tenMinutes = 60, 600
+
+// learn adds a second to the mean. Another encoder, or another picture, begins
+// another.
+func (u *usual) learn(now time.Time, s *Status) {
+	v := s.Video
+	if v == nil || !v.flows(now) {
+		return
+	}
+	if u.encoder != s.Publishes || u.codec != v.Codec || u.width != v.Width || u.height != v.Height {
+		*u = usual{encoder: s.Publishes, codec: v.Codec, width: v.Width, height: v.Height}
+	}
+	if v.FPS == 0 {
+		return // not measured yet
+	}
+	u.looks = min(u.looks+1, tenMinutes)
+	u.rate += (s.RateIn - u.rate) / float64(u.looks)
+	u.fps += (v.FPS - u.fps) / float64(u.looks)
+}
+
+// jumps are those of a track's timestamps, and when the newest of them were,
+// oldest first.
+type jumps struct {
+	seen  uint64
+	times [3]time.Time
+}
+
+// note takes how many there have been.
+func (j *jumps) note(count uint64, now time.Time) {
+	for range min(count-j.seen, uint64(len(j.times))) {
+		copy(j.times[:], j.times[1:])
+		j.times[len(j.times)-1] = now
+	}
+	j.seen = count
+}
+
+// areSeveral reports whether there were several within a minute.
+func (j *jumps) areSeveral(now time.Time) bool {
+	return !j.times[0].IsZero() && now.Sub(j.times[0]) <= time.Minute
+}
