@@ -106,6 +106,7 @@ func (s *Server) ingest(ctx context.Context, stream *push, p *publisher) error {
 	}
 	p.session.UsePool(stream.backlog.memory.pool)
 	p.session.BeforeWait(stream.backlog.announce)
+	stream.meter.begin()
 	what, kind := "encoder started to publish", EventStarted
 	if stream.counters.publishes.Add(1) > 1 {
 		what, kind = "encoder went on with the stream", EventPublisherBack

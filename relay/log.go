@@ -23,6 +23,7 @@ const (
 	logNextTry   = "next_try"
 	logTries     = "tries"
 	logAdvice    = "advice"
+	logKind      = "kind"
 	logRequest   = "request_id"
 	logVerdict   = "verdict"
 

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -25,6 +26,39 @@ func (s *Server) observe(ctx context.Context) {
 	}
 }
 
+// observed is what only looking again and again tells.
+type observed struct {
+	mu      sync.Mutex
+	out     rate
+	advisor advisor
+}
+
+func (o *observed) read() (rateOut float64, advice []Advice) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.out.bits(), o.advisor.current()
+}
+
+// look takes in how a stream is, and returns what is wrong from now on, and what no
+// longer.
+func (o *observed) look(now time.Time, st Status) (begun, ended []Advice) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.out.look(now, st.BytesOut+st.BytesPlayed)
+	return o.advisor.look(now, st)
+}
+
+// observe is one look. Each trouble that a person can mend is told of once, when it
+// begins and when it is over.
 func (s *Stream) observe(now time.Time) {
-	_ = s.Status()
+	s.meter.look(now)
+	begun, ended := s.observed.look(now, s.Status())
+	for _, a := range begun {
+		s.log.Warn().Str(logKind, a.Kind).Str(logAdvice, a.Fix).Msg(a.Text)
+		s.tell(EventAdvice, levelWarn, a.Text, a.Fix)
+	}
+	for _, a := range ended {
+		s.log.Info().Str(logKind, a.Kind).Stringer(logAfter, rounded(now.Sub(a.Since))).Msg("this is over: " + a.Text)
+		s.tell(EventResolved, levelInfo, "this is over: "+a.Text, "")
+	}
 }

@@ -23,7 +23,7 @@ func (j *joined) node(pause time.Duration, shift uint32, messages ...[]rtmp.Mess
 	behind := seam{open: j.b.hasBegun(), overlaps: true}
 	for _, m := range slices.Concat(messages...) {
 		m.Timestamp += shift
-		behind.take(m, j.at, &j.clock, j.b)
+		behind.take(entry{Message: m, info: m.Inspect(), at: j.at}, &j.clock, j.b)
 	}
 }
 
@@ -87,7 +87,7 @@ func TestViewerGoesOnInAnotherEpoch(t *testing.T) {
 	behind := seam{open: true}
 	other := []rtmp.Message{metadata(2), {Type: rtmp.TypeVideo, Payload: []byte("\x1c\x00vh-hevc")}, audioHeader(2)}
 	for _, m := range slices.Concat(other, []rtmp.Message{{Type: rtmp.TypeVideo, Payload: []byte("\x1c\x01key-hevc")}, audio(9)}) {
-		behind.take(m, time.Now(), &clock, b)
+		behind.take(entry{Message: m, info: m.Inspect(), at: time.Now()}, &clock, b)
 	}
 	if got, want := readAll(t, viewer), []string{"m2", "vh-hevc", "ah2", "key-hevc", "a9"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)

@@ -180,6 +180,7 @@ func (p *pull) carry(ctx context.Context, at contact) error {
 func (p *pull) read(node *rtmp.Upstream) error {
 	node.UsePool(p.backlog.memory.pool)
 	node.BeforeWait(p.backlog.announce)
+	p.meter.begin()
 	behind := seam{open: p.backlog.hasBegun(), overlaps: true}
 	for {
 		m, err := node.Read()

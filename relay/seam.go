@@ -52,8 +52,7 @@ func (c *streamClock) now(at time.Time) uint32 {
 }
 
 // take brings a message of the encoder behind the seam into the backlog.
-func (s *seam) take(m rtmp.Message, at time.Time, clock *streamClock, b *backlog) {
-	e := entry{Message: m, info: m.Inspect(), at: at}
+func (s *seam) take(e entry, clock *streamClock, b *backlog) {
 	if s.open {
 		s.wait(e, clock, b)
 		return

@@ -278,7 +278,9 @@ func (s *Stream) snapshot(now time.Time) Status {
 		NodesLost:    s.lostBy.read(),
 		NodesMissed:  s.missedAt.read(),
 		Events:       s.diary.read(),
+		Figures:      s.meter.figures(now),
 	}
+	st.RateOut, st.Advice = s.observed.read()
 	if s.direction == dispatch.Push {
 		st.Lag = s.backlog.lag(now)
 	} else {

@@ -49,6 +49,8 @@ type Stream struct {
 	counters  counters
 	link      link
 	diary     diary
+	meter     meter
+	observed  observed
 
 	departures reasons       // of encoders
 	lostBy     reasons       // nodes
@@ -229,7 +231,9 @@ func (s *Stream) take(m rtmp.Message, at time.Time, seam *seam) {
 	s.counters.bytesIn.Add(uint64(len(m.Payload)))
 	s.counters.messagesIn.Add(1)
 	s.lastMedia.Store(int64(at.Sub(s.since)))
-	seam.take(m, at, &s.clock, s.backlog)
+	e := entry{Message: m, info: m.Inspect(), at: at}
+	s.meter.note(e)
+	seam.take(e, &s.clock, s.backlog)
 }
 
 // remembered is the last answer that a stream had.
