@@ -27,7 +27,9 @@ test('a lost node is not the camera’s fault, and an absent camera not ZEGO’s
   assert.deepEqual(words.nearLamp(away, now), { label: 'Camera', word: 'away 8 s', tone: 'degraded' });
   assert.equal(words.zegoLamp(away, now).tone, 'ok');
   assert.equal(words.stateWord(absent('a')), 'NO CAMERA');
-  assert.equal(words.nearLamp(stream('a', { rate: { inKbps: 0 } }), now).word, 'silent');
+  const quiet = since => ({ ...stream('a', { rate: { inKbps: 0 } }), publisher: { since: new Date(since).toISOString() } });
+  assert.equal(words.nearLamp(quiet(now - 60_000), now).word, 'silent');
+  assert.deepEqual(words.nearLamp(quiet(now - 1000), now), { label: 'Camera', word: 'connected', tone: 'ok' });
 });
 
 test('what is not known is left out, and nothing throws', () => {

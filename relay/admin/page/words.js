@@ -83,7 +83,9 @@ export function nearLamp(item, now) {
   const label = 'Camera';
   if (item.ended || (!item.publisher && !item.awaySince && item.health === 'idle')) return { label, word: 'not there', tone: 'idle' };
   if (!item.publisher) return { label, word: item.awaySince ? `away ${duration(now - Date.parse(item.awaySince))}` : 'away', tone: 'degraded' };
-  if (!(item.rate?.inKbps > 0)) return { label, word: 'silent', tone: 'degraded' };
+  // A rate takes two looks, a second apart.
+  const isNew = now - Date.parse(item.publisher.since) < 3000;
+  if (!(item.rate?.inKbps > 0)) return isNew ? { label, word: 'connected', tone: 'ok' } : { label, word: 'silent', tone: 'degraded' };
   return { label, word: 'sending', tone: 'ok' };
 }
 
