@@ -161,7 +161,7 @@ func (b *bench) window(relay *relay, at *sink, l load) (r result, err error) {
 		relay: relay.name, load: l.name, took: time.Since(begun),
 		usage: usage{
 			cpu: after.cpu - before.cpu, switches: after.switches - before.switches,
-			pss: after.pss, gcs: after.gcs - before.gcs,
+			pss: after.pss, backlog: after.backlog, gcs: after.gcs - before.gcs,
 		},
 		bytes: at.bytes.Load() - bytes, messages: at.messages.Load() - messages,
 	}

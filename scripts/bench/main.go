@@ -128,8 +128,8 @@ func (r result) switchesPerMessage() float64 {
 
 // report writes the medians, and how they stand to nginx-rtmp's, as a table.
 func report(w io.Writer, all []result) error {
-	fmt.Fprintln(w, "| load | relay | runs | CPU per GB, to nginx-rtmp | to the TCP proxy | syscalls a message | p99, ms | PSS, MiB | PSS a stream, KiB | lost |")
-	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|---|")
+	fmt.Fprintln(w, "| load | relay | runs | CPU per GB, to nginx-rtmp | to the TCP proxy | syscalls a message | p99, ms | PSS, MiB | PSS a stream, KiB | of it backlog | lost |")
+	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|---|---|")
 	for _, l := range loads {
 		for _, name := range []string{zegorelay, nginxRTMP, tcpProxy} {
 			of := func(name string) (some []result) {
@@ -156,11 +156,12 @@ func report(w io.Writer, all []result) error {
 				lost += r.faults + r.missing
 			}
 			pss := median(mine, func(r result) float64 { return float64(r.usage.pss) / (1 << 20) })
-			_, err := fmt.Fprintf(w, "| %s | %s | %d | %s | %s | %.2f | %.2f | %.1f | %.0f | %d |\n", l.name, name, len(mine),
+			backlog := median(mine, func(r result) float64 { return float64(r.usage.backlog) / (1 << 10) })
+			_, err := fmt.Fprintf(w, "| %s | %s | %d | %s | %s | %.2f | %.2f | %.1f | %.0f | %.0f | %d |\n", l.name, name, len(mine),
 				ratio(nginxRTMP), ratio(tcpProxy),
 				median(mine, func(r result) float64 { return float64(r.syscalls) / 100 }),
 				median(mine, func(r result) float64 { return float64(r.p99.Microseconds()) / 1000 }),
-				pss, pss*1024/float64(max(l.streams, 1)), lost)
+				pss, pss*1024/float64(max(l.streams, 1)), backlog/float64(max(l.streams, 1)), lost)
 			if err != nil {
 				return err
 			}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,7 @@ type usage struct {
 	cpu      time.Duration
 	switches uint64 // context switches
 	pss      int64  // bytes
+	backlog  int64  // bytes of media that it retains, by its own word
 	gcs      int    // collections, of a Go program that tells
 }
 
@@ -29,6 +31,9 @@ func (r *relay) usage() (u usage, err error) {
 	}
 	if u.pss, err = pssOf(r.pid); err != nil {
 		return u, err
+	}
+	if r.http != "" {
+		u.backlog = metricOf(r.http, "zegorelay_backlog_bytes")
 	}
 	u.gcs = bytes.Count(r.said.bytes(), []byte("gc "))
 	return u, nil
@@ -83,6 +88,22 @@ func field(file, name string) uint64 {
 		if rest, ok := strings.CutPrefix(lines.Text(), name); ok {
 			n, _ := strconv.ParseUint(strings.Fields(rest)[0], 10, 64)
 			return n
+		}
+	}
+	return 0
+}
+
+// metricOf asks for a metric without labels; it is 0 if there is none.
+func metricOf(addr, name string) int64 {
+	answer, err := http.Get("http://" + addr + "/metrics")
+	if err != nil {
+		return 0
+	}
+	defer answer.Body.Close()
+	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
+		if value, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
+			n, _ := strconv.ParseFloat(value, 64)
+			return int64(n)
 		}
 	}
 	return 0

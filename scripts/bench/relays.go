@@ -29,6 +29,7 @@ type relay struct {
 	name string
 	addr string
 	pid  int
+	http string // address of its metrics; empty: it has none
 	said output
 	stop func()
 }
@@ -111,6 +112,10 @@ func (b *bench) startZegorelay(r *relay, to *sink) error {
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		fmt.Fprintf(w, `{"Code":0,"Message":"ok","RequestId":"1","Data":["rtmp://%s/1/%s"]}`, to.addr(), q.URL.Query().Get("StreamId"))
 	}))
+	var err error
+	if r.http, err = freeAddr(); err != nil {
+		return err
+	}
 	cmd := exec.Command(b.binary, "run")
 	cmd.Env = append(os.Environ(),
 		"ZEGORELAY_APP_ID=1",
@@ -118,7 +123,7 @@ func (b *bench) startZegorelay(r *relay, to *sink) error {
 		"ZEGORELAY_API_URL="+api.URL,
 		"ZEGORELAY_NODE_ALLOW=127.0.0.0/8",
 		"ZEGORELAY_RTMP_LISTEN="+r.addr,
-		"ZEGORELAY_HTTP_LISTEN=off",
+		"ZEGORELAY_HTTP_LISTEN="+r.http,
 		"ZEGORELAY_DISPATCH_RATE=40",
 		"ZEGORELAY_LOG_LEVEL=warn",
 		"ZEGORELAY_PLAY_ALLOW=loopback",
