@@ -274,3 +274,13 @@ func TestAdviceOnWhatIsPlayed(t *testing.T) {
 		t.Errorf("got %q", fix)
 	}
 }
+
+// An encoder that begins without a keyframe, and one whose keyframes stop.
+func TestAdviceOnKeyframes(t *testing.T) {
+	show := studio{}.show(showtime(), time.Minute)
+	isKey := func(e entry) bool { return isVideo(e) && e.Payload[0] == 0x17 && e.Payload[1] == 1 }
+	attend(without(show, func(_ time.Duration, e entry) bool { return isKey(e) }), time.Minute, nil).
+		check(t, "no_keyframe 14-")
+	attend(without(show, func(at time.Duration, e entry) bool { return isKey(e) && at > 20*time.Second }), time.Minute, nil).
+		check(t, "no_keyframe 33-", "gop_long 28-")
+}
