@@ -199,7 +199,7 @@ func uplinkSlow(m *recollection, now time.Time, s *Status) finding {
 		return finding{}
 	}
 	isDropping := !m.slowAt.IsZero() && now.Sub(m.slowAt) < slowFor
-	isBehind := s.Lag > longLag && s.Lag > m.lag-100*time.Millisecond // and doesn't catch up
+	isBehind := s.isBehind(longLag) && s.Lag > m.lag-100*time.Millisecond // and doesn't catch up
 	switch {
 	case isDropping, isBehind:
 	case s.Lag < goodLag:

@@ -73,7 +73,7 @@ func judgeFlow(st *Status, drops bool) (Health, string) {
 		return Degraded, fmt.Sprintf("the node has sent nothing for %.0f s", st.Silence.Seconds())
 	case drops:
 		return Degraded, "media was dropped in the last seconds"
-	case st.Lag > lagMost:
+	case st.isBehind(lagMost):
 		return Degraded, fmt.Sprintf("ZEGO is %.0f s behind", st.Lag.Seconds())
 	}
 	for _, a := range st.Advice {
@@ -82,6 +82,16 @@ func judgeFlow(st *Status, drops bool) (Health, string) {
 		}
 	}
 	return OK, ""
+}
+
+// ackSlack is how much a node may have without our knowing: Acknowledgements come a
+// few times a second, and for one that gives none the kernel's word is discounted.
+const ackSlack = 256 << 10
+
+// isBehind reports whether what the node isn't known to have is older than most, and
+// more than what nobody can know of: that may be seconds of sound alone.
+func (st *Status) isBehind(most time.Duration) bool {
+	return st.Lag > most && st.Lag.Seconds()*st.RateIn/8 > ackSlack
 }
 
 // isGrave reports whether viewers see at once what an advice is about.

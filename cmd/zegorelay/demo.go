@@ -23,6 +23,7 @@ import (
 const (
 	demoAppID  = 1234567890
 	demoSecret = "00112233445566778899aabbccddeeff" // the stand-in's own
+	demoToken  = "the-demo-has-no-secrets" //nolint:gosec // it says so
 	demoKey    = "testcard"
 	demoNodes  = 3
 
@@ -100,7 +101,7 @@ func (c demoCommand) daemon(apiURL string, log zerolog.Logger) (*daemon, error) 
 	cfg.AppID, cfg.ServerSecret = demoAppID, config.NewSecret(demoSecret)
 	cfg.APIURL = []*url.URL{api}
 	cfg.NodeAllow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-	cfg.HTTPListen = ""
+	cfg.HTTPListen, cfg.HTTPToken = "127.0.0.1:0", config.NewSecret(demoToken)
 	if cfg.RTMPListen = c.Listen; c.Listen != "" {
 		return newDaemon(cfg, log)
 	}
@@ -136,8 +137,9 @@ func (d *demo) greet(fault, apiURL string) {
 	fmt.Fprintf(d.out, "A stand-in for ZEGO with %d nodes, the relay and a test encoder run in this process.\n"+
 		"Every %v the node in use is killed.\n\n"+
 		"Your own encoder can join in:\n  server      %s\n  stream key  any letters, digits, - and _\n"+
-		"Watch it as ZEGO has it:\n  player      %s\n\n",
-		demoNodes, demoKill, d.daemon.publishURL(), d.daemon.playURL(demoKey))
+		"Watch it as ZEGO has it:\n  player      %s\n"+
+		"See how it goes:\n  page        %s\n  token       %s\n\n",
+		demoNodes, demoKill, d.daemon.publishURL(), d.daemon.playURL(demoKey), d.daemon.pageURL(), demoToken)
 }
 
 // play runs relay and encoder for a time (0: until ctx ends) and lets both end

@@ -12,9 +12,10 @@ import (
 
 const (
 	// windowForNodes is the Acknowledgement window that we ask a node for at first:
-	// small, so that we soon know what it has received. windowMost is the longest
-	// that we ask for.
+	// small, so that we soon know what it has received. windowLeast and windowMost are
+	// the bounds of what it is asked for once the rate of the stream is known.
 	windowForNodes = 32 << 10
+	windowLeast    = 4 << 10
 	windowMost     = 1 << 20
 
 	// goodbyePatience is how long a node may take to close after our goodbye. If
@@ -247,7 +248,7 @@ func (u *Upstream) queue(messages []Message) (end uint64) {
 // every so many bytes (§5.4.4), in powers of two and within bounds. It is false if
 // that is what the node was asked for last.
 func (u *Upstream) Window(bytes int) (Message, bool) {
-	window := int64(windowForNodes)
+	window := int64(windowLeast)
 	for window < int64(bytes) && window < windowMost {
 		window *= 2
 	}
