@@ -127,11 +127,12 @@ func (b *backlog) announce() {
 		b.announced = b.end()
 		b.wake()
 	}
+	lent := b.lent
+	b.lent = b.lent[:0]
 	b.mu.Unlock()
-	for _, f := range b.lent {
+	for _, f := range lent {
 		f.deputise()
 	}
-	b.lent = b.lent[:0]
 }
 
 // appendLocked adds e. The caller holds the lock.

@@ -202,7 +202,7 @@ func uplinkSlow(m *recollection, now time.Time, s *Status) finding {
 	isBehind := s.isBehind(longLag) && s.Lag > m.lag-100*time.Millisecond // and doesn't catch up
 	switch {
 	case isDropping, isBehind:
-	case s.Lag < goodLag:
+	case !s.isBehind(goodLag):
 		return finding{verdict: well}
 	default:
 		return finding{}

@@ -74,7 +74,7 @@ func (s *Server) publish(ctx, life context.Context, session *rtmp.Session, visit
 	defer context.AfterFunc(ctx, func() { _ = session.Close() })()
 	s.tally.publishers.Add(1)
 	s.tally.publishersEver.Add(1)
-	reason := s.ingest(ctx, stream, p)
+	reason := guarded(func() error { return s.ingest(ctx, stream, p) })
 	s.tally.publishers.Add(-1)
 	switch {
 	case p.displaced.Load():
@@ -106,6 +106,7 @@ func (s *Server) ingest(ctx context.Context, stream *push, p *publisher) error {
 	}
 	p.session.UsePool(stream.backlog.memory.pool)
 	p.session.BeforeWait(stream.backlog.announce)
+	defer stream.backlog.announce() // what came in one read with the end
 	stream.meter.begin()
 	what, kind := "encoder started to publish", EventStarted
 	if stream.counters.publishes.Add(1) > 1 {

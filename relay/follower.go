@@ -47,7 +47,8 @@ type follower struct {
 	// deputy, if not nil, does what the sleeping goroutine would do with what there
 	// is to be read, and reports whether all of it is done.
 	deputy func() bool
-	rising bool // who sleeps has had enough, and waits for its deputy; guarded by the backlog's lock
+	rising bool  // who sleeps has had enough, and waits for its deputy; guarded by the backlog's lock
+	broken error // what the deputy has panicked with
 
 	dropped uint64 // messages that were gone before they were read
 }
@@ -102,11 +103,12 @@ func (f *follower) read(ctx context.Context, dst []entry, maxBytes int) ([]entry
 }
 
 // sleep waits, behind a take that has found nothing, for something to read, or for
-// something that the deputy couldn't do. Its error is why ctx ended.
+// something that the deputy couldn't do. Its error is why ctx ended, or a bug of the
+// deputy's.
 func (f *follower) sleep(ctx context.Context) error {
 	select {
 	case <-f.woken:
-		return nil
+		return f.broken
 	case <-ctx.Done():
 		f.rise()
 		return context.Cause(ctx)
@@ -116,20 +118,20 @@ func (f *follower) sleep(ctx context.Context) error {
 func (f *follower) wake() { f.woken <- struct{}{} } // has room for one, and f sleeps once: never blocks
 
 // deputise does the work of f, whose goroutine sleeps, and wakes it for what
-// remains.
+// remains. A bug in that work ends f's session, as if its own goroutine had had it,
+// and not who appends.
 func (f *follower) deputise() {
 	done := false
-	defer func() { // also if the deputy panics: nobody else would ever wake f
-		b := f.b
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if done && !b.closed && !f.rising && f.next == b.end() {
-			b.sleepers = append(b.sleepers, f)
-			return
-		}
-		f.wake()
-	}()
-	done = f.deputy()
+	broken := guarded(func() error { done = f.deputy(); return nil })
+	b := f.b
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if done && !b.closed && !f.rising && f.next == b.end() {
+		b.sleepers = append(b.sleepers, f)
+		return
+	}
+	f.broken = broken
+	f.wake()
 }
 
 // take appends to dst what is there to be read: at most cap(dst) messages and
@@ -230,6 +232,11 @@ func (f *follower) fallBehind() {
 func (f *follower) recover(dst []entry) []entry {
 	start, ok := f.b.startAtOrAfter(f.next)
 	if !ok {
+		if f.role == carrier && f.begun {
+			for seq := f.next; seq < f.b.end(); seq++ { // it waits for the next keyframe
+				f.b.loses(seq, f.b.at(seq), dropSlow)
+			}
+		}
 		f.skipTo(f.b.end())
 		return dst
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"zegorelay/dispatch"
+	"zegorelay/relay/rtmp"
 )
 
 const (
@@ -55,7 +56,9 @@ func judge(st *Status, drops bool) (Health, string) {
 		return judgeFlow(st, drops)
 	case st.LastError != "":
 		return Down, st.LastError
-	case st.Outage < startPatience:
+	case st.State == Draining:
+		return Degraded, "gives the rest of what the encoder sent before to its node"
+	case st.OutFor < startPatience:
 		return Degraded, "asks ZEGO for a node"
 	default:
 		return Down, "no node from ZEGO yet"
@@ -105,8 +108,9 @@ func isGrave(kind string) bool {
 }
 
 // note keeps what a session has just found out.
-func (l *link) note(rtt, stood time.Duration) {
-	l.rtt.Store(int64(rtt))
+func (l *link) note(p rtmp.Progress, stood time.Duration) {
+	l.rtt.Store(int64(p.RTT))
+	l.tells.Store(p.Tells())
 	l.stood.Store(int64(stood))
 }
 

@@ -24,8 +24,8 @@ func TestJudge(t *testing.T) {
 		"live":                   {st: live, want: OK},
 		"no encoder":             {st: Status{Direction: dispatch.Push, State: Idle}, want: Away, reason: "no encoder"},
 		"encoder lost":           {st: with(func(s *Status) { s.Publisher, s.Away = nil, time.Now() }), want: Away, reason: "held"},
-		"begins":                 {st: with(func(s *Status) { s.State, s.Outage = Dispatching, time.Second }), want: Degraded, reason: "asks ZEGO"},
-		"begins for too long":    {st: with(func(s *Status) { s.State, s.Outage = Connecting, time.Minute }), want: Down, reason: "no node"},
+		"begins":                 {st: with(func(s *Status) { s.State, s.OutFor = Dispatching, time.Second }), want: Degraded, reason: "asks ZEGO"},
+		"begins for too long":    {st: with(func(s *Status) { s.State, s.OutFor = Connecting, time.Minute }), want: Down, reason: "no node"},
 		"lost its node":          {st: with(func(s *Status) { s.State, s.LastError = Waiting, "node lost: reset" }), want: Down, reason: "node lost: reset"},
 		"asks again":             {st: with(func(s *Status) { s.State, s.LastError = Dispatching, "node lost: reset" }), want: Down, reason: "reset"},
 		"node silent":            {st: with(func(s *Status) { s.Stood = 2 * time.Second }), want: Degraded, reason: "acknowledged nothing for 2 s"},
@@ -39,7 +39,7 @@ func TestJudge(t *testing.T) {
 		"pull":                   {st: Status{Direction: dispatch.Pull, State: Playing, Players: 1}, want: OK},
 		"pull with a mute node":  {st: Status{Direction: dispatch.Pull, State: Playing, Players: 1, Silence: 3 * time.Second}, want: Degraded, reason: "node has sent nothing"},
 		"pull without its node":  {st: Status{Direction: dispatch.Pull, State: Waiting, Players: 1, LastError: "1003"}, want: Down, reason: "1003"},
-		"connected, not claimed": {st: with(func(s *Status) { s.State, s.Outage = Connecting, time.Second }), want: Degraded},
+		"connected, not claimed": {st: with(func(s *Status) { s.State, s.OutFor, s.Outage = Connecting, time.Second, time.Hour }), want: Degraded},
 	} {
 		got, reason := judge(&tc.st, tc.drops)
 		if got != tc.want || !strings.Contains(reason, tc.reason) || (got == OK) != (reason == "") {
@@ -87,8 +87,8 @@ func TestOutage(t *testing.T) {
 	}
 	for _, s := range steps {
 		o.attended, o.onAir = s.attended, s.onAir
-		if restored := o.reckon(at(s.at)); restored != s.restored || o.sum(at(s.at)) != s.total {
-			t.Errorf("at %d: restored %v, total %v; want %v, %v", s.at, restored, o.sum(at(s.at)), s.restored, s.total)
+		if restored := o.reckon(at(s.at)); restored != s.restored || o.total+o.present(at(s.at)) != s.total {
+			t.Errorf("at %d: restored %v, total %v; want %v, %v", s.at, restored, o.total+o.present(at(s.at)), s.restored, s.total)
 		}
 	}
 }

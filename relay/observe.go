@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"zegorelay/dispatch"
 )
 
 // observeEvery is how often all streams are looked at: rates are measured, health is
@@ -18,7 +20,9 @@ func (s *Server) observe(ctx context.Context) {
 		select {
 		case now := <-tick.C:
 			for _, stream := range s.all() {
-				stream.observe(now)
+				if err := guarded(func() error { stream.observe(now); return nil }); err != nil {
+					stream.log.Error().Err(err).Msg("a stream could not be looked at: please report it")
+				}
 			}
 		case <-ctx.Done():
 			return
@@ -44,7 +48,11 @@ func (o *observed) read() (rateOut float64, advice []Advice) {
 func (o *observed) look(now time.Time, st Status) (begun, ended []Advice) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.out.look(now, st.BytesOut+st.BytesPlayed)
+	sent := st.BytesOut // to nodes: local players are no uplink
+	if st.Direction == dispatch.Pull {
+		sent = st.BytesPlayed
+	}
+	o.out.look(now, sent)
 	return o.advisor.look(now, st)
 }
 

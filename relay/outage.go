@@ -31,12 +31,12 @@ func (o *outage) reckon(now time.Time) (restored time.Duration) {
 	return restored
 }
 
-// sum is the time of all outages up to now.
-func (o *outage) sum(now time.Time) time.Duration {
+// present is for how long the outage lasts that there is; 0 if there is none.
+func (o *outage) present(now time.Time) time.Duration {
 	if o.since.IsZero() {
-		return o.total
+		return 0
 	}
-	return o.total + now.Sub(o.since)
+	return max(now.Sub(o.since), 0)
 }
 
 // attend says whether somebody needs a node.

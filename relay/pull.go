@@ -156,13 +156,17 @@ func (p *pull) carry(ctx context.Context, at contact) error {
 	defer context.AfterFunc(session, func() { _ = at.upstream.Close() })()
 	begun := time.Now()
 	defer whenSilent(p.o.StallTimeout, p.lastMediaSince(begun), func() { end(errMute) })()
-	defer p.mayMoveOn(func() { end(errRedispatch) })()
+	leave := make(chan struct{})
+	defer p.mayMoveOn(sync.OnceFunc(func() { close(leave) }))()
 
 	var work sync.WaitGroup
 	work.Go(func() {
 		select {
 		case <-p.gone:
 			at.upstream.Unplay() // and what reads from it returns
+		case <-leave:
+			end(errRedispatch)
+			at.upstream.Unplay()
 		case <-session.Done():
 		}
 	})
@@ -180,6 +184,7 @@ func (p *pull) carry(ctx context.Context, at contact) error {
 func (p *pull) read(node *rtmp.Upstream) error {
 	node.UsePool(p.backlog.memory.pool)
 	node.BeforeWait(p.backlog.announce)
+	defer p.backlog.announce() // what came in one read with the end
 	p.meter.begin()
 	behind := seam{open: p.backlog.hasBegun(), overlaps: true}
 	for {

@@ -99,11 +99,12 @@ func (p *push) silence() time.Duration {
 
 func (p *push) kick() bool {
 	p.seat.mu.Lock()
-	defer p.seat.mu.Unlock()
-	if p.seat.holder == nil {
+	holder := p.seat.holder
+	p.seat.mu.Unlock()
+	if holder == nil {
 		return false
 	}
-	p.seat.holder.kick()
+	holder.kick() // without the lock: a close of TLS may take its time
 	return true
 }
 

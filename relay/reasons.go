@@ -72,6 +72,8 @@ func endOf(cause error) string {
 		return "protocol"
 	case errors.Is(cause, syscall.ECONNRESET), errors.Is(cause, syscall.EPIPE):
 		return "reset"
+	case errors.Is(cause, syscall.ETIMEDOUT): // the kernel has given it up
+		return "timeout"
 	default:
 		return "eof"
 	}

@@ -51,6 +51,7 @@ func (r *refusals) count(addr netip.Addr, reason string) (times int, isWorthALin
 	defer r.mu.Unlock()
 	now := time.Now()
 	r.forget(now)
+	addr = network(addr)
 	key := refusalKey{addr, reason}
 	if r.seen[key] == nil && r.reasons[addr] >= maxReasons {
 		key.reason = ""
@@ -65,6 +66,18 @@ func (r *refusals) count(addr netip.Addr, reason string) (times int, isWorthALin
 	c.times, c.last = c.times+1, now
 	r.byAge.MoveToBack(e)
 	return c.times, c.times&(c.times-1) == 0
+}
+
+// network is what one client has to itself: of IPv6 that is a /64, at least.
+func network(addr netip.Addr) netip.Addr {
+	if !addr.Is6() {
+		return addr
+	}
+	p, err := addr.WithZone("").Prefix(64)
+	if err != nil {
+		return addr
+	}
+	return p.Addr()
 }
 
 // forget makes room for one more, and drops what has not come again.

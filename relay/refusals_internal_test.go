@@ -62,7 +62,7 @@ func TestRefusalsOfManyKeysAreThinned(t *testing.T) {
 // of it is forgotten by halves.
 func TestRefusalsAreBounded(t *testing.T) {
 	r := newRefusals()
-	addr := netip.MustParseAddr("2001:db8::")
+	addr := netip.MustParseAddr("10.0.0.0")
 	for n := range 3 * maxRefusals {
 		if n%3 == 0 {
 			addr = addr.Next()
@@ -75,5 +75,18 @@ func TestRefusalsAreBounded(t *testing.T) {
 	}
 	if len(r.seen) != maxRefusals || r.byAge.Len() != maxRefusals || sum != maxRefusals {
 		t.Errorf("%d, %d and %d remembered, want %d", len(r.seen), r.byAge.Len(), sum, maxRefusals)
+	}
+}
+
+// Who has a whole network of IPv6 is one.
+func TestANetworkIsRefusedAsOne(t *testing.T) {
+	r := newRefusals()
+	for i, addr := range []string{"2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff::"} {
+		if times, _ := r.count(netip.MustParseAddr(addr), "bad key"); times != i+1 {
+			t.Errorf("%s: %d times", addr, times)
+		}
+	}
+	if times, tell := r.count(netip.MustParseAddr("2001:db8:0:1::1"), "bad key"); times != 1 || !tell {
+		t.Errorf("another network: %d times", times)
 	}
 }

@@ -57,6 +57,7 @@ type Status struct {
 	Drops                 []Drop // the same by track and reason
 	Dispatches, Sessions  uint64
 	Outage                time.Duration // in all: an encoder was there, and no node
+	OutFor                time.Duration // of it, the outage that there is now
 
 	Players     int    // now
 	Plays       uint64 // players so far
@@ -65,12 +66,12 @@ type Status struct {
 
 	BacklogBytes int
 	BacklogAge   time.Duration     // of the oldest message
-	Lag          time.Duration     // age of the oldest message that the node isn't known to have
+	Lag          time.Duration     // age of the oldest message that the node isn't known to have; 0 if that can't be known
 	RTT          time.Duration     // of the node's TCP connection; 0: not known
 	Stood        time.Duration     // for which the node has acknowledged nothing although it should; 0 while that is not long
 	Silence      time.Duration     // for which the encoder, or the node of a pull, has sent nothing
 	Disconnects  map[string]uint64 // encoders that left, by reason: eof, reset, timeout, takeover, kick, protocol, goodbye, shutdown
-	NodesLost    map[string]uint64 // by reason: stall, status, eof, reset, protocol, redispatch, no_farewell
+	NodesLost    map[string]uint64 // by reason: stall, status, eof, reset, timeout, protocol, redispatch, no_farewell
 	NodesMissed  map[string]uint64 // ways to a node that led nowhere, by Stage
 
 	Advice []Advice // what is wrong now that a person can mend
@@ -281,15 +282,17 @@ func (s *Stream) snapshot(now time.Time) Status {
 		Figures:      s.meter.figures(now),
 	}
 	st.RateOut, st.Advice = s.observed.read()
-	if s.direction == dispatch.Push {
-		st.Lag = s.backlog.lag(now)
-	} else {
+	switch {
+	case s.direction == dispatch.Pull:
 		st.App = s.o.PullApp
+	case s.link.tells.Load():
+		st.Lag = s.backlog.lag(now)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.State, st.StateFor, st.Node, st.NodeSince = s.now.state, now.Sub(s.now.since), s.now.node, s.now.nodeSince
+	st.State, st.StateFor, st.Node, st.NodeSince = s.now.state, max(now.Sub(s.now.since), 0), s.now.node, s.now.nodeSince
 	st.LastError, st.Failure, st.Attempt, st.NextTry = s.now.lastError, s.now.failure, s.now.attempt, s.now.nextTry
-	st.Outage = s.outage.sum(now)
+	st.OutFor = s.outage.present(now)
+	st.Outage = s.outage.total + st.OutFor
 	return st
 }

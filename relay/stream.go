@@ -68,6 +68,7 @@ type Stream struct {
 // link is what the session with a node knows of it.
 type link struct {
 	rtt   atomic.Int64 // ns; 0: not known
+	tells atomic.Bool  // what the node has received is known
 	stood atomic.Int64 // ns for which the node has acknowledged nothing although it should
 }
 
@@ -337,6 +338,7 @@ func (s *Stream) pause(ctx context.Context, d time.Duration) {
 	}
 	select {
 	case <-timer.C:
+	case <-s.again:
 	case <-ctx.Done():
 	}
 }

@@ -95,7 +95,7 @@ func (u *uplink) run(ctx context.Context) error {
 		}
 	case endsInWords(err), errors.Is(err, errRedispatch):
 		_ = u.upstream.Unpublish() // so that the node frees the name
-		if _, moved := elsewhere(err, u.at.target); moved {
+		if _, moved := elsewhere(err, u.at.target); moved || errors.Is(err, errRedispatch) {
 			listener.Wait() // until it has
 		}
 	}
@@ -104,7 +104,7 @@ func (u *uplink) run(ctx context.Context) error {
 	watcher.Wait()
 	u.settle(u.upstream.Progress())
 	switch {
-	case err == nil, errors.Is(err, errNoFarewell):
+	case err == nil, errors.Is(err, errNoFarewell), errors.Is(err, errRedispatch):
 		return err
 	default:
 		return context.Cause(session) // the first to know knows best

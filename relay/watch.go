@@ -28,6 +28,10 @@ const (
 	calmAfter = 30 * time.Second
 )
 
+// mostFlights is how many writes may be under way: more than any node that
+// acknowledges has.
+const mostFlights = 4096
+
 var errStalled = errors.New("no progress: the node takes nothing")
 
 // flight is what one write carried: when the node has received the bytes up to
@@ -47,7 +51,20 @@ type ledger struct {
 func (l *ledger) note(f flight) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if len(l.underWay) == mostFlights {
+		l.thin()
+	}
 	l.underWay = append(l.underWay, f)
+}
+
+// thin makes two flights one: what is known is less exact then. A node that never
+// says what it has would have them pile up.
+func (l *ledger) thin() {
+	half := l.underWay[:0]
+	for i := 1; i < len(l.underWay); i += 2 {
+		half = append(half, l.underWay[i])
+	}
+	l.underWay = half
 }
 
 func (l *ledger) noteDropped(n uint64) {
@@ -92,7 +109,7 @@ func (u *uplink) watch(ctx context.Context, end context.CancelCauseFunc) {
 	defer tick.Stop()
 	now := time.Now()
 	kernel, node := standstill{since: now}, standstill{since: now}
-	defer u.s.link.note(0, 0)
+	defer u.s.link.note(rtmp.Progress{}, 0)
 	begun := mark{at: now, in: u.s.counters.bytesIn.Load()}
 	slow := slowness{marks: [2]mark{begun, begun}}
 	for {
@@ -102,7 +119,7 @@ func (u *uplink) watch(ctx context.Context, end context.CancelCauseFunc) {
 			u.settle(p)
 			slow.look(u.s.Stream, now, p, u.ledger.takeDropped())
 			stood := max(kernel.look(now, p.Acked, p.Known && p.Pending), node.look(now, p.Heard, p.Overdue))
-			u.s.link.note(p.RTT, stood)
+			u.s.link.note(p, stood)
 			if stood >= u.s.o.StallTimeout {
 				end(errStalled)
 				return

@@ -138,6 +138,8 @@ func (s *Server) serve(ctx context.Context, ln net.Listener) error {
 	go func() { ended <- web.Serve(door) }()
 	select {
 	case err := <-ended:
+		_ = web.Close()
+		door.wait()
 		return err
 	case <-ctx.Done():
 	}

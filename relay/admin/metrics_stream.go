@@ -235,7 +235,7 @@ func readDisconnects(st *relay.Status, give giver) {
 
 // readLosses begins with 0, as readDrops does.
 func readLosses(st *relay.Status, give giver) {
-	for _, reason := range []string{"stall", "status", "eof", "reset", "protocol", "redispatch", "no_farewell"} {
+	for _, reason := range []string{"stall", "status", "eof", "reset", "timeout", "protocol", "redispatch", "no_farewell"} {
 		give(0, string(st.Direction), reason)
 	}
 	for reason, n := range st.NodesLost {

@@ -109,8 +109,12 @@ func (w *webhook) enqueue(e relay.Event) {
 	default:
 		return
 	}
+	room := w.queue
+	if e.Kind == relay.EventRefused && len(w.queue) >= webhookRoom/2 {
+		room = nil // anybody can be refused: the other half is for what matters more
+	}
 	select {
-	case w.queue <- e:
+	case room <- e:
 	default:
 		if n := w.dropped.Add(1); isWorthTelling(n) {
 			w.log.Warn().Str("host", w.host).Uint64("dropped", n).Msg("events for the webhook dropped: it takes too few")

@@ -136,10 +136,10 @@ func skipPicOrderCnt(b *bitReader) {
 	case 0:
 		b.golomb() // log2_max_pic_order_cnt_lsb_minus4
 	case 1:
-		b.flag()         // delta_pic_order_always_zero_flag
-		b.signedGolomb() // offset_for_non_ref_pic
-		b.signedGolomb() // offset_for_top_to_bottom_field
-		for cycle := b.golomb(); cycle > 0 && !b.short; cycle-- {
+		b.flag()                                                            // delta_pic_order_always_zero_flag
+		b.signedGolomb()                                                    // offset_for_non_ref_pic
+		b.signedGolomb()                                                    // offset_for_top_to_bottom_field
+		for cycle := min(b.golomb(), 255); cycle > 0 && !b.short; cycle-- { // at most 255, by §7.4.2.1.1
 			b.signedGolomb() // offset_for_ref_frame
 		}
 	}

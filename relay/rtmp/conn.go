@@ -206,6 +206,7 @@ func (c *conn) flush() error {
 // tryFlush writes what goes without waiting. The caller holds mu.
 func (c *conn) tryFlush() (done bool) {
 	c.queued.Store(c.out.Queued())
+	c.extend(&c.writeBy, c.timeouts.Write, c.nc.SetWriteDeadline)
 	return c.out.TryFlush()
 }
 

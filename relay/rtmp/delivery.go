@@ -59,6 +59,12 @@ func (p Progress) Delivered() uint64 {
 	return less(p.Heard, handshakeBytes) // some servers count the handshake, some don't
 }
 
+// Tells reports whether Delivered says anything: a node that has not acknowledged yet
+// may still do so, and for one that never does TLS hides what its TCP has.
+func (p Progress) Tells() bool {
+	return p.Heard > 0 || p.Silent && p.Known && p.Mapped
+}
+
 func less(a, b uint64) uint64 {
 	if a < b {
 		return 0

@@ -320,3 +320,16 @@ func TestGoodbyes(t *testing.T) {
 		}
 	}
 }
+
+// A node that repeats the stream's name in what it says doesn't bring the query
+// behind it into our log.
+func TestNodesWordsAreHushed(t *testing.T) {
+	u := &Upstream{name: "cam1?sign=s3cr3t&time=1"}
+	status := u.hushed(&StatusError{Code: "NetStream.Publish.BadName", Description: "live/cam1?sign=s3cr3t&time=1 is taken"})
+	if got := status.Error(); strings.Contains(got, "s3cr3t") || !strings.Contains(got, "live/cam1?… is taken") {
+		t.Errorf("got %s", got)
+	}
+	if got := (&Upstream{name: "cam1"}).hushed(&StatusError{Code: "x", Description: "cam1 is taken"}); got.Description != "cam1 is taken" {
+		t.Errorf("without a query: got %s", got.Description)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -112,7 +113,7 @@ func (u *Upstream) await(to string, isAnswer func(command) bool) (command, error
 		}
 		if refusal := refusalIn(cmd); refusal != nil {
 			refusal.Command = to
-			return command{}, refusal
+			return command{}, u.hushed(refusal)
 		}
 		if isAnswer(cmd) {
 			return cmd, nil
@@ -138,6 +139,19 @@ func refusalIn(cmd command) *StatusError {
 		return &StatusError{Code: "close"}
 	}
 	return nil
+}
+
+// hushed leaves out of a node's words the query behind the stream's name, which is a
+// secret: servers like to repeat the name.
+func (u *Upstream) hushed(s *StatusError) *StatusError {
+	_, query, _ := strings.Cut(u.name, "?")
+	for _, secret := range []string{query, printable(query)} {
+		if secret != "" {
+			s.Code = strings.ReplaceAll(s.Code, secret, "…")
+			s.Description = strings.ReplaceAll(s.Description, secret, "…")
+		}
+	}
+	return s
 }
 
 // readCommand reads until a command; all else that a node sends is ignored.
@@ -182,10 +196,10 @@ func (u *Upstream) Read() (Message, error) {
 			return Message{}, err
 		}
 		if refusal := refusalIn(cmd); refusal != nil {
-			return Message{}, refusal
+			return Message{}, u.hushed(refusal)
 		}
 		if status := cmd.status(); cmd.name == "onStatus" && isEnd(status.Code) {
-			return Message{}, &status
+			return Message{}, u.hushed(&status)
 		}
 	}
 }
