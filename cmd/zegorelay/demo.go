@@ -23,7 +23,7 @@ import (
 const (
 	demoAppID  = 1234567890
 	demoSecret = "00112233445566778899aabbccddeeff" // the stand-in's own
-	demoToken  = "the-demo-has-no-secrets" //nolint:gosec // it says so
+	demoToken  = "the-demo-has-no-secrets"          //nolint:gosec // it says so
 	demoKey    = "testcard"
 	demoNodes  = 3
 

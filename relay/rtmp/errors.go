@@ -23,8 +23,10 @@ var (
 	// ErrProtocol matches every error about bytes that are not RTMP.
 	ErrProtocol = errors.New("not valid RTMP")
 
-	// ErrDial and ErrHandshake say how far the way to a node came.
-	ErrDial      = errors.New("dial")
+	// ErrDial says that a node was not connected to.
+	ErrDial = errors.New("dial")
+
+	// ErrHandshake says that a node was connected to, and didn't speak RTMP.
 	ErrHandshake = errors.New("handshake")
 
 	// ErrSlowHandshake ends a client that doesn't come to the point.
