@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -135,4 +136,21 @@ func TestTheFeedBeats(t *testing.T) {
 		}
 		cancel()
 	})
+}
+
+// What the page costs a second, with two hundred streams, whoever looks.
+func BenchmarkRefresh(b *testing.B) {
+	f := &fake{}
+	for i := range 200 {
+		st := richStatus(fmt.Sprint("key", i), relay.Push)
+		for range 30 {
+			st.Events = append(st.Events, richEvent(1, relay.EventStarted))
+		}
+		f.statuses = append(f.statuses, st)
+	}
+	s := testServer(f)
+	for b.Loop() {
+		s.feed.rebuild()
+	}
+	b.ReportMetric(float64(len(s.feed.newest)), "bytes")
 }

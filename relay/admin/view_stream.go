@@ -8,6 +8,10 @@ import (
 	"zegorelay/relay"
 )
 
+// listedEvents is how many of a stream's events a list has: it goes to every open page
+// every second. All that are kept are in the stream's own answer.
+const listedEvents = 8
+
 // viewOfStreams is everything there is, in the order of the names.
 func viewOfStreams(all []relay.Status, now time.Time) streamsView {
 	all = slices.Clone(all)
@@ -16,7 +20,9 @@ func viewOfStreams(all []relay.Status, now time.Time) streamsView {
 	})
 	v := streamsView{At: stamp(now), ItemCount: len(all), Items: make([]streamView, 0, len(all))}
 	for i := range all {
-		v.Items = append(v.Items, viewOfStream(&all[i], now))
+		st := &all[i]
+		st.Events = st.Events[max(0, len(st.Events)-listedEvents):]
+		v.Items = append(v.Items, viewOfStream(st, now))
 	}
 	return v
 }
