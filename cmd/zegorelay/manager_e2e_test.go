@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -127,7 +128,7 @@ func (p *process) code() int {
 	p.t.Helper()
 	select {
 	case err := <-p.done:
-		if _, isExit := err.(*exec.ExitError); err != nil && !isExit {
+		if err != nil && !errors.As(err, new(*exec.ExitError)) {
 			p.t.Fatal(err)
 		}
 		return p.cmd.ProcessState.ExitCode()
