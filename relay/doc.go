@@ -40,6 +40,7 @@
 // health judged (health.go). A Status is all that is known of a stream (status.go);
 // what happens is an Event (events.go, news.go). What operators may do is in
 // operate.go. Counted for the process: tally.go; why media was given up: drops.go.
+// Whether the server itself is alive is for a watchdog to ask (alive.go).
 //
 // # Who owns what
 //

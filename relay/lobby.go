@@ -57,6 +57,13 @@ func (l *lobby) enter(remote net.Addr, leave func(cause error)) (*visit, bool) {
 	return v, true
 }
 
+// size is how many connections there are.
+func (l *lobby) size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.inside
+}
+
 // evict ends the connection that has waited longest of those that match.
 func (l *lobby) evict(match func(*visit) bool) bool {
 	for e := l.waiting.Front(); e != nil; e = e.Next() {

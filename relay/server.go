@@ -44,6 +44,8 @@ type Server struct {
 	wg sync.WaitGroup // connections and streams
 
 	lobby *lobby
+	loops []*acceptLoop // set before begun is closed
+	begun chan struct{}
 
 	mu      sync.Mutex
 	streams table
@@ -57,6 +59,7 @@ func New(o Options) *Server {
 		o:       o,
 		lobby:   newLobby(o.MaxConnections, max(1, o.MaxConnections/waitingShare)),
 		streams: newTable(),
+		begun:   make(chan struct{}),
 	}
 	s.o.Dispatch = s.tally.measured(o.Dispatch)
 	return s
@@ -66,7 +69,7 @@ func New(o Options) *Server {
 // encoders are closed, what they sent is delivered, nodes are told goodbye.
 // That takes at most the drain timeout. Run closes the listeners, and everything it
 // started has ended when it returns. Its error is nil after a shutdown, else
-// why a listener failed.
+// why a listener failed. It is called once.
 func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	asked := ctx
 	ctx, stop := context.WithCancelCause(context.WithoutCancel(asked))
@@ -90,9 +93,14 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 
 	var accepting errgroup.Group
 	for _, ln := range listeners {
+		s.loops = append(s.loops, newAcceptLoop(ln))
+	}
+	close(s.begun)
+	for _, l := range s.loops {
 		accepting.Go(func() error {
 			defer stop(errShutdown) // one listener less is a program that has failed
-			return s.accept(ctx, life, ln)
+			defer close(l.ended)
+			return s.accept(ctx, life, l)
 		})
 	}
 	err := accepting.Wait()
@@ -102,15 +110,17 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	return err
 }
 
-// accept starts a goroutine for every connection. It returns when ln is closed.
-func (s *Server) accept(ctx, life context.Context, ln net.Listener) error {
+// accept starts a goroutine for every connection. It returns when l is closed.
+func (s *Server) accept(ctx, life context.Context, l *acceptLoop) error {
 	wait := acceptWaitMin
 	for {
-		nc, err := ln.Accept()
+		nc, err := l.Accept()
 		switch {
 		case err == nil:
 			wait = acceptWaitMin
 			s.receive(ctx, life, nc)
+		case l.isWoken(err):
+			s.comeRound(l)
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // Run closed the listener
 		case errors.Is(err, net.ErrClosed):

@@ -103,13 +103,13 @@ func (c demoCommand) daemon(apiURL string, log zerolog.Logger) (*daemon, error) 
 	cfg.NodeAllow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	cfg.HTTPListen, cfg.HTTPToken = "127.0.0.1:0", config.NewSecret(demoToken)
 	if cfg.RTMPListen = c.Listen; c.Listen != "" {
-		return newDaemon(cfg, log)
+		return newDaemon(cfg, log, nil)
 	}
 	cfg.RTMPListen = "127.0.0.1:1935"
-	d, err := newDaemon(cfg, log)
+	d, err := newDaemon(cfg, log, nil)
 	if err != nil {
 		cfg.RTMPListen = "127.0.0.1:0"
-		d, err = newDaemon(cfg, log)
+		d, err = newDaemon(cfg, log, nil)
 	}
 	return d, err
 }

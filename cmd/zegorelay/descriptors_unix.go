@@ -2,7 +2,10 @@
 
 package main
 
-import "syscall"
+import (
+	"os"
+	"syscall"
+)
 
 // mostDescriptors is how many file descriptors the process may have. The Go
 // runtime has raised the soft limit to the hard one.
@@ -12,4 +15,17 @@ func mostDescriptors() (most uint64, ok bool) {
 		return 0, false
 	}
 	return uint64(limit.Cur), true //nolint:unconvert // its type differs between systems
+}
+
+// isListening reports whether a socket waits for connections.
+func isListening(socket *os.File) (is bool) {
+	conn, err := socket.SyscallConn()
+	if err != nil {
+		return false
+	}
+	err = conn.Control(func(fd uintptr) {
+		value, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN)
+		is = err == nil && value != 0
+	})
+	return is && err == nil
 }

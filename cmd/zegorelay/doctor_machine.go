@@ -17,13 +17,8 @@ import (
 
 // What doctor looks at on this machine.
 
-const (
-	// expiresSoon is when a certificate that still holds is worth a warning.
-	expiresSoon = 14 * 24 * time.Hour
-
-	// descriptorsBeside is how many descriptors are needed beside connections.
-	descriptorsBeside = 64
-)
+// expiresSoon is when a certificate that still holds is worth a warning.
+const expiresSoon = 14 * 24 * time.Hour
 
 // ports looks whether the listeners can be had. A port that a running zegorelay
 // of this configuration has is well.
@@ -82,7 +77,7 @@ func (x *examination) descriptors(cfg *config.Config) {
 	if !ok {
 		return
 	}
-	needed := uint64(cfg.MaxConnections + cfg.MaxStreams + descriptorsBeside)
+	needed := neededDescriptors(cfg)
 	if most < needed {
 		x.note("descriptors", warning, "raise the limit (LimitNOFILE= in the unit, ulimit -n), or lower ZEGORELAY_MAX_CONNECTIONS",
 			"%d file descriptors are allowed, %d connections and %d streams need %d", most, cfg.MaxConnections, cfg.MaxStreams, needed)

@@ -29,6 +29,14 @@ const (
 	logDropped = "dropped"
 	logPage    = "page"
 	logMetrics = "metrics"
+	logMemory  = "memory" // bytes
+	logWanted  = "wanted"
+	logCgroup  = "cgroup"
+	logMost    = "most"
+	logNeeded  = "needed"
+	logAfter   = "after"
+
+	logInherited = "inherited"
 )
 
 // newLogger logs to w: lines for people on a terminal, else JSON, with what the

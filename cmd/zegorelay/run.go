@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"math"
 	"net"
 	"os"
-	"runtime/debug"
+	"os/signal"
+	"syscall"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -32,8 +32,7 @@ func (runCommand) Run(ctx context.Context, t terminal) error {
 	log, queue := newLogger(t.err, cfg)
 	defer queue.Close()
 	log.Info().Str(logVersion, version().String()).Uint32(logAppID, cfg.AppID).Msg("zegorelay started")
-	limitMemory(cfg.Memory)
-	d, err := newDaemon(cfg, log)
+	d, err := prepare(cfg, log)
 	if err != nil {
 		log.Error().Err(err).Msg("zegorelay could not start")
 		return logged{err}
@@ -49,22 +48,26 @@ func (runCommand) Run(ctx context.Context, t terminal) error {
 	return nil
 }
 
-// heapGrowth is how much the heap may grow before a collection, in percent. The
-// heap is payloads, which come from a pool and hold no pointers: what becomes
-// garbage is little, collections are rare and cheap, and at Go's own 100 % half of
-// the process would be what was thrown away while streams began.
-const heapGrowth = 25
-
-// limitMemory has the garbage collector keep the process under most bytes: the
-// backlogs take up to five eighths of them, and what they let go of is to be
-// used again before the rest is full. Who sets GOMEMLIMIT or GOGC knows better.
-func limitMemory(most int64) {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(most / 8 * 7)
+// prepare fits a daemon into its surroundings: what the machine gives it, and who has
+// started it.
+func prepare(cfg *config.Config, log zerolog.Logger) (*daemon, error) {
+	fitMemory(cfg, os.DirFS("/"), log)
+	limitMemory(cfg.Memory)
+	if most, ok := mostDescriptors(); ok {
+		warnOfDescriptors(cfg, most, log)
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(heapGrowth)
+	manager := newServiceManager(log)
+	sockets, err := inheritSockets()
+	if err != nil {
+		return nil, err
 	}
+	d, err := newDaemon(cfg, log, sockets)
+	if err != nil {
+		sockets.close()
+		return nil, err
+	}
+	d.manager = manager
+	return d, nil
 }
 
 // daemon is a configured relay with its listeners open.
@@ -72,15 +75,17 @@ type daemon struct {
 	cfg      *config.Config
 	zego     *dispatch.Zego
 	relay    *relay.Server
-	encoders []net.Listener // the first is RTMP, a second RTMPS
+	encoders []net.Listener // the first is RTMP, others may be RTMPS
 	http     net.Listener   // nil if it is off
 	log      zerolog.Logger
 
-	logDropped func() uint64 // lines that could not be logged; nil if nobody counts
+	logDropped func() uint64   // lines that could not be logged; nil if nobody counts
+	manager    *serviceManager // nil if nobody may supervise it or ask it to reload
 }
 
-// newDaemon connects the rooms of the house and opens its doors.
-func newDaemon(cfg *config.Config, log zerolog.Logger) (*daemon, error) {
+// newDaemon connects the rooms of the house and opens its doors, of which some may
+// have been opened before.
+func newDaemon(cfg *config.Config, log zerolog.Logger, sockets inherited) (*daemon, error) {
 	zego := newZego(cfg, func(sentence string) { log.Warn().Msg(sentence) })
 	nodes := net.Dialer{Control: dispatch.NodePolicy{Allow: cfg.NodeAllow}.Control}
 	server := relay.New(relay.Options{
@@ -108,7 +113,7 @@ func newDaemon(cfg *config.Config, log zerolog.Logger) (*daemon, error) {
 		MaxConnections:   cfg.MaxConnections,
 	})
 	d := &daemon{cfg: cfg, zego: zego, relay: server, log: log}
-	if err := d.listen(); err != nil {
+	if err := d.listen(sockets); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
@@ -129,47 +134,6 @@ func newZego(cfg *config.Config, warn func(sentence string)) *dispatch.Zego {
 	})
 }
 
-// listen opens all listeners.
-func (d *daemon) listen() error {
-	ln, err := net.Listen("tcp", d.cfg.RTMPListen)
-	if err != nil {
-		return fmt.Errorf("ZEGORELAY_RTMP_LISTEN: %w", err)
-	}
-	d.encoders = append(d.encoders, ln)
-	d.log.Info().Stringer(logListen, ln.Addr()).Msg("listening for RTMP")
-	if d.cfg.RTMPSListen != "" {
-		cert, err := newCertificate(d.cfg.TLSCert, d.cfg.TLSKey, d.log)
-		if err != nil {
-			return err
-		}
-		if ln, err = net.Listen("tcp", d.cfg.RTMPSListen); err != nil {
-			return fmt.Errorf("ZEGORELAY_RTMPS_LISTEN: %w", err)
-		}
-		d.encoders = append(d.encoders, tls.NewListener(ln, &tls.Config{
-			GetCertificate: cert.get,
-			MinVersion:     tls.VersionTLS12,
-		}))
-		d.log.Info().Stringer(logListen, ln.Addr()).Msg("listening for RTMPS")
-	}
-	if d.cfg.HTTPListen != "" {
-		if d.http, err = net.Listen("tcp", d.cfg.HTTPListen); err != nil {
-			return fmt.Errorf("ZEGORELAY_HTTP_LISTEN: %w", err)
-		}
-		d.log.Info().Stringer(logListen, d.http.Addr()).Str(logPage, d.pageURL()).Str(logMetrics, "/metrics").
-			Msg("listening for HTTP")
-	}
-	return nil
-}
-
-// close closes the listeners of a daemon that never ran.
-func (d *daemon) close() error {
-	var err error
-	for _, ln := range d.encoders {
-		err = errors.Join(err, ln.Close())
-	}
-	return err
-}
-
 // run serves until ctx ends and then drains. Everything it started has ended
 // when it returns.
 func (d *daemon) run(ctx context.Context) error {
@@ -184,8 +148,17 @@ func (d *daemon) run(ctx context.Context) error {
 		}
 		return nil
 	})
+	drained := make(chan struct{})
+	if d.manager != nil {
+		hangups := make(chan os.Signal, 1)
+		signal.Notify(hangups, syscall.SIGHUP) // before anybody is told that we are ready
+		defer signal.Stop(hangups)
+		work.Go(func() error { d.reloadOn(ctx, hangups); return nil })
+		work.Go(func() error { supervise(ctx, d.manager, d.relay, drained, d.cfg.ShutdownTimeout); return nil })
+	}
 	work.Go(func() error {
 		defer stopWatching()
+		defer close(drained)
 		return d.relay.Run(ctx, d.encoders...)
 	})
 	return work.Wait()
