@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -206,4 +207,24 @@ func (f *streamsFile) checkAll(pullApp string) {
 			f.problem(s.line, fmt.Sprintf("has a name that is the stream_id of line %d", line), "give it another name")
 		}
 	}
+}
+
+// CheckStream says whether an entry of the streams file may have a name and a StreamId.
+func CheckStream(name, streamID string) error {
+	switch {
+	case !goodName.MatchString(name):
+		return fmt.Errorf("the name %q has more than letters, digits, dots, - and _", name)
+	case !goodStreamID.MatchString(streamID):
+		return fmt.Errorf("%q can't be a ZEGO StreamId: give one of 1 to 256 letters, digits, - and _ by --stream-id", streamID)
+	}
+	return nil
+}
+
+// Equal reports whether two entries say the same.
+func (s Stream) Equal(other Stream) bool {
+	isGrace := s.Grace == other.Grace || s.Grace != nil && other.Grace != nil && *s.Grace == *other.Grace
+	return isGrace && slices.Equal(s.Allow, other.Allow) &&
+		s.Name == other.Name && s.StreamID == other.StreamID && s.App == other.App &&
+		s.Key.Reveal() == other.Key.Reveal() && s.User == other.User && s.Password.Reveal() == other.Password.Reveal() &&
+		s.Conflict == other.Conflict && s.Backlog == other.Backlog && s.BacklogBytes == other.BacklogBytes
 }

@@ -50,7 +50,7 @@ func (s *Server) refuse(session *rtmp.Session, err error) {
 	if times, tell := s.lobby.refused.count(addrOf(session.RemoteAddr()), refused.reason); tell {
 		s.o.Log.Warn().Stringer(logRemote, session.RemoteAddr()).Str(logClient, cut(session.Client, maxReason)).
 			Str(logReason, refused.reason).Int(logTries, times).Msg(what)
-		s.news.tellRefused(refused.stream, directionOf(session), session.RemoteAddr().String(), refused.reason)
+		s.news.tellRefused(s.rules.Load().nameOf(refused.stream), refused.stream, directionOf(session), session.RemoteAddr().String(), refused.reason)
 	}
 	session.Refuse(refused.code, cut(refused.reason, maxReason))
 }
@@ -81,9 +81,11 @@ func (s *Server) publish(ctx, life context.Context, session *rtmp.Session, visit
 		reason = errTakenOver
 	case p.kicked.Load():
 		reason = errKicked
+	case p.unlisted.Load():
+		reason = errUnlisted
 	}
 	isGoodbye := errors.Is(reason, rtmp.ErrUnpublished)
-	held := stream.leave(p, isGoodbye || ctx.Err() != nil)
+	held := stream.leave(p, isGoodbye || p.unlisted.Load() || ctx.Err() != nil)
 	event := stream.log.Info().Str(logRemote, p.remote).Str(logReason, reason.Error())
 	if held > 0 {
 		event = event.Stringer(logHeld, rounded(held))

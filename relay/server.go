@@ -7,6 +7,7 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -43,7 +44,9 @@ type Server struct {
 	o  Options
 	wg sync.WaitGroup // connections and streams
 
-	lobby *lobby
+	lobby   *lobby
+	rules   atomic.Pointer[rulebook] // nil: any StreamId may be published
+	guesses *guesses
 
 	mu      sync.Mutex
 	streams table
@@ -57,6 +60,10 @@ func New(o Options) *Server {
 		o:       o,
 		lobby:   newLobby(o.MaxConnections, max(1, o.MaxConnections/waitingShare)),
 		streams: newTable(),
+		guesses: newGuesses(),
+	}
+	if o.Rules != nil {
+		s.rules.Store(newRulebook(o.Rules, o.App))
 	}
 	s.o.Dispatch = s.tally.measured(o.Dispatch)
 	return s

@@ -21,14 +21,16 @@ import (
 
 // Keys of log fields, besides those of relay.
 const (
-	logVersion = "version"
-	logAppID   = "app_id"
-	logServer  = "server"
-	logKey     = "key"
-	logListen  = "listen"
-	logDropped = "dropped"
-	logPage    = "page"
-	logMetrics = "metrics"
+	logVersion  = "version"
+	logAppID    = "app_id"
+	logServer   = "server"
+	logKey      = "key"
+	logListen   = "listen"
+	logDropped  = "dropped"
+	logPage     = "page"
+	logMetrics  = "metrics"
+	logProblems = "problems"
+	logChanged  = "changed"
 )
 
 // newLogger logs to w: lines for people on a terminal, else JSON, with what the
@@ -36,7 +38,8 @@ const (
 // which writes what is left.
 func newLogger(w io.Writer, cfg *config.Config) (zerolog.Logger, *logQueue) {
 	queue := newLogQueue(formatter(w, cfg.LogFormat), w, logQueueBytes)
-	return zerolog.New(queue).Level(cfg.LogLevel).With().Timestamp().Logger(), queue
+	queue.SetLevel(cfg.LogLevel)
+	return zerolog.New(queue).With().Timestamp().Logger(), queue
 }
 
 // formatter takes zerolog's lines and writes them to w in a format.

@@ -8,7 +8,11 @@ import (
 	"math"
 	"net"
 	"os"
+	"os/signal"
 	"runtime/debug"
+	"sync/atomic"
+	"syscall"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -31,6 +35,9 @@ func (runCommand) Run(ctx context.Context, t terminal) error {
 	outliveReaders()
 	log, queue := newLogger(t.err, cfg)
 	defer queue.Close()
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	log.Info().Str(logVersion, version().String()).Uint32(logAppID, cfg.AppID).Msg("zegorelay started")
 	limitMemory(cfg.Memory)
 	d, err := newDaemon(cfg, log)
@@ -38,9 +45,8 @@ func (runCommand) Run(ctx context.Context, t terminal) error {
 		log.Error().Err(err).Msg("zegorelay could not start")
 		return logged{err}
 	}
-	d.logDropped = queue.Dropped
-	log.Info().Str(logServer, d.publishURL()).Str(logKey, "a StreamId of your choice").
-		Msg("zegorelay is ready: give this server and a stream key to the encoder")
+	d.logDropped, d.hangups, d.setLevel = queue.Dropped, hangups, queue.SetLevel
+	d.logReady()
 	if err := d.run(ctx); err != nil {
 		log.Error().Err(err).Msg("zegorelay failed")
 		return logged{err}
@@ -76,7 +82,10 @@ type daemon struct {
 	http     net.Listener   // nil if it is off
 	log      zerolog.Logger
 
-	logDropped func() uint64 // lines that could not be logged; nil if nobody counts
+	logDropped func() uint64       // lines that could not be logged; nil if nobody counts
+	setLevel   func(zerolog.Level) // of the log; nil if it stays
+	hangups    <-chan os.Signal    // ask for the configuration to be read again; nil: nobody does
+	reloaded   atomic.Pointer[reloaded]
 }
 
 // newDaemon connects the rooms of the house and opens its doors.
@@ -90,6 +99,7 @@ func newDaemon(cfg *config.Config, log zerolog.Logger) (*daemon, error) {
 		App:              cfg.App,
 		PullApp:          cfg.PullApp,
 		StreamID:         cfg.StreamID,
+		Rules:            rulesOf(cfg),
 		ConnectTimeout:   cfg.ConnectTimeout,
 		StallTimeout:     cfg.StallTimeout,
 		Conflict:         relay.Conflict(cfg.Conflict),
@@ -108,6 +118,7 @@ func newDaemon(cfg *config.Config, log zerolog.Logger) (*daemon, error) {
 		MaxConnections:   cfg.MaxConnections,
 	})
 	d := &daemon{cfg: cfg, zego: zego, relay: server, log: log}
+	d.reloaded.Store(&reloaded{cfg: cfg, ok: true, at: time.Now()})
 	if err := d.listen(); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -184,11 +195,24 @@ func (d *daemon) run(ctx context.Context) error {
 		}
 		return nil
 	})
+	work.Go(func() error { d.reloadWhenAsked(ctx); return nil })
 	work.Go(func() error {
 		defer stopWatching()
 		return d.relay.Run(ctx, d.encoders...)
 	})
 	return work.Wait()
+}
+
+// logReady says what encoders are given, and who may publish.
+func (d *daemon) logReady() {
+	key := "a StreamId of your choice"
+	if d.cfg.StreamsFile != "" {
+		key = fmt.Sprintf("one of the %d in %s", len(d.cfg.Streams), d.cfg.StreamsFile)
+	} else {
+		d.log.Warn().Msg("whoever can connect may publish, under any StreamId: set ZEGORELAY_STREAMS_FILE to say who may")
+	}
+	d.log.Info().Str(logServer, d.publishURL()).Str(logKey, key).
+		Msg("zegorelay is ready: give this server and a stream key to the encoder")
 }
 
 // operator is the relay's side for people and their machines.
@@ -206,6 +230,8 @@ func (d *daemon) operator() *admin.Server {
 		PullApp:       d.cfg.PullApp,
 		Skew:          d.zego.Skew,
 		LogDropped:    d.logDropped,
+		Configured:    d.names,
+		Reload:        d.lastReload,
 		WebhookURL:    d.cfg.WebhookURL.Reveal,
 		WebhookSecret: d.cfg.WebhookSecret.Reveal,
 	})

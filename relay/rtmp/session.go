@@ -46,6 +46,7 @@ type Session struct {
 	Name   string // stream name as sent, with its query if it has one
 	TCURL  string
 	Client string // flashVer: what the client calls itself
+	User   string // whose password the client knows; empty: it was not asked
 
 	c        *conn
 	streamID uint32 // message stream of the publish or play
