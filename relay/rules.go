@@ -129,6 +129,21 @@ func (b *rulebook) publishApps(usual string) []string {
 	return all
 }
 
+// needsLogin reports whether clients of an application must say who they are before they
+// say their key.
+func (s *Server) needsLogin(app string) bool {
+	book := s.rules.Load()
+	return book != nil && book.private[placeOf(false, app, "", book.publishApps(s.o.App)).app]
+}
+
+// password returns that of a user, if there is such a user.
+func (b *rulebook) password(user string) (password string, isKnown bool) {
+	if b == nil || b.users[user] == nil {
+		return "", false
+	}
+	return b.users[user](), true
+}
+
 var errUnlisted = errors.New("the stream was taken out of ZEGORELAY_STREAMS_FILE")
 
 // SetRules lets only the streams of a list be published, by their keys, from now on.

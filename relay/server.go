@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"zegorelay/relay/rtmp"
 )
 
 const (
@@ -46,6 +48,7 @@ type Server struct {
 
 	lobby   *lobby
 	rules   atomic.Pointer[rulebook] // nil: any StreamId may be published
+	gate    *rtmp.Gate
 	guesses *guesses
 
 	mu      sync.Mutex
@@ -62,6 +65,11 @@ func New(o Options) *Server {
 		streams: newTable(),
 		guesses: newGuesses(),
 	}
+	s.gate = rtmp.NewGate(rtmp.Door{
+		IsLocked:      s.needsLogin,
+		Password:      func(user string) (string, bool) { return s.rules.Load().password(user) },
+		BeforeJudging: func(ctx context.Context, who net.Addr) error { return s.guesses.wait(ctx, addrOf(who)) },
+	})
 	if o.Rules != nil {
 		s.rules.Store(newRulebook(o.Rules, o.App))
 	}
