@@ -178,7 +178,7 @@ func TestSetRules(t *testing.T) {
 		}
 		encoders[id] = r.encoder(id, up)
 		encoders[id].frames(60)
-		r.waitFor("the node of "+id, func() bool { return r.streamStatus(id).Health == relay.OK })
+		r.waitFor("all of "+id, func() bool { return r.audit(id).Report().Pending == 0 })
 	}
 	r.srv.SetRules([]relay.Rule{rule("stays", "cam1", "marker3-key-new"), rule("new", "cam3", "marker3-key-3")})
 	<-encoders["cam2"].over
