@@ -24,7 +24,7 @@ func loadStreams(t *testing.T, text string) (c *Config, file string, err error) 
 }
 
 func TestStreamsFile(t *testing.T) {
-	c, _, err := loadStreams(t, `# cameras
+	_, _, err := loadStreams(t, `# cameras
 log_level: debug
 streams:
   - name: front-door
@@ -117,7 +117,7 @@ func TestSinsOfTheStreamsFile(t *testing.T) {
 		good + "  - {stream_id: b, name: a, key: marker1k}": {":3 has the same name as the entry of line 2"},
 		good + "  - {stream_id: b, name: id1, key: mar1234567}": {
 			":3 has a name that is the stream_id of line 2"},
-		good + "  - {stream_id: b, key: marker1key2, nmae: c}": {`:3 has the field "nmae" that is none of an entry's`},
+		good + "  - {stream_id: b, key: marker1key2, nayme: c}": {`:3 has the field "nayme" that is none of an entry's`},
 		good + "  - {stream_id: b, marker1key2: c}":            {`:3 has a field that is none`},
 		good + "  - stream_id: b\n    stream_id: c\n    key: marker1key2": {
 			":4 has the field stream_id once more"},

@@ -152,31 +152,43 @@ var errUnlisted = errors.New("the stream was taken out of ZEGORELAY_STREAMS_FILE
 // and their nodes are told goodbye. It doesn't wait for that. It may be called at any time.
 func (s *Server) SetRules(rules []Rule) {
 	book := newRulebook(rules, s.o.App)
-	s.rules.Store(book)
+	for _, p := range s.adopt(book) {
+		p.unlist()
+	}
+}
+
+// adopt puts a rulebook in force, and returns the streams that are not in it. Those that
+// come into the table later look for themselves.
+func (s *Server) adopt(book *rulebook) (unlisted []*push) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.rules.Store(book)
 	for id, p := range s.streams.pushes {
 		p.rename(book.nameOf(id))
 		if !book.lists(id) {
-			p.unlist()
+			unlisted = append(unlisted, p)
 		}
 	}
 	for id, p := range s.streams.pulls {
 		p.rename(book.nameOf(id))
 	}
+	return unlisted
 }
 
 // unlist ends a stream that may not be published any more.
 func (p *push) unlist() {
 	p.seat.mu.Lock()
-	defer p.seat.mu.Unlock()
-	if p.seat.holder == nil {
+	holder := p.seat.holder
+	if holder == nil {
 		p.endLocked()
-		return
+	} else {
+		holder.unlisted.Store(true)
 	}
-	p.log.Warn().Str(logRemote, p.seat.holder.remote).Msg("the stream ends: " + errUnlisted.Error())
-	p.seat.holder.unlisted.Store(true)
-	_ = p.seat.holder.session.Close()
+	p.seat.mu.Unlock()
+	p.log.Warn().Msg("the stream ends: " + errUnlisted.Error())
+	if holder != nil {
+		_ = holder.session.Close()
+	}
 }
 
 // contains reports whether an address is in one of some networks.
