@@ -37,7 +37,9 @@ type Config struct {
 	HTTPToken   Secret // empty: none
 	App         string // RTMP application
 	PullApp     string // RTMP application for playing
-	StreamID    string // template with {app} and {key}
+	StreamID    string // template with {app} and {key}, for keys without a list
+	StreamsFile string // YAML; empty: there is no list, and any key may publish
+	Streams     []Stream
 
 	WebhookURL    Secret // http or https, may hold a password; empty: none
 	WebhookSecret Secret // signs what is sent there; empty: nothing does
@@ -90,7 +92,8 @@ type raw struct {
 	HTTPTokenFile     string `split_words:"true" desc:"file that holds the token; systemd's credential http-token comes first"`
 	App               string `default:"live" desc:"RTMP application that encoders publish to"`
 	PullApp           string `split_words:"true" default:"pull" desc:"RTMP application by which players play a StreamId from ZEGO"`
-	StreamID          string `split_words:"true" default:"{key}" desc:"StreamId of a stream key: a template with {app} and {key}"`
+	StreamID          string `split_words:"true" default:"{key}" desc:"StreamId of a stream key that no file lists: a template with {app} and {key}"`
+	StreamsFile       string `split_words:"true" desc:"YAML file that lists the streams that may be published, each with its key; unset: any StreamId may be; read again on SIGHUP"`
 	WebhookURL        string `split_words:"true" desc:"http or https URL that gets events as JSON by POST"`
 	WebhookSecret     string `split_words:"true" desc:"signs them (X-Zegorelay-Signature); at least 16 characters"`
 	WebhookSecretFile string `split_words:"true" desc:"file that holds the webhook's secret; systemd's credential webhook-secret comes first"`
@@ -133,10 +136,10 @@ func (c *Config) read(p *parser) {
 	c.PullApp = p.app("PULL_APP", r.PullApp)
 	c.StreamID = p.template("STREAM_ID", r.StreamID)
 	c.Conflict = p.oneOf("CONFLICT", r.Conflict, "auto", "takeover", "reject")
-	c.Grace = p.duration("GRACE", r.Grace, 0, time.Hour)
+	c.Grace = p.grace("GRACE", r.Grace)
 	c.PublisherTimeout = p.duration("PUBLISHER_TIMEOUT", r.PublisherTimeout, time.Second, time.Hour)
-	c.Backlog = p.duration("BACKLOG", r.Backlog, time.Second, 10*time.Minute)
-	c.BacklogBytes = p.size("BACKLOG_BYTES", r.BacklogBytes, 1<<20, 16<<30)
+	c.Backlog = p.backlog("BACKLOG", r.Backlog)
+	c.BacklogBytes = p.backlogBytes("BACKLOG_BYTES", r.BacklogBytes)
 	c.Memory = p.size("MEMORY", r.Memory, 64<<20, 1<<40)
 	c.ConnectTimeout = p.duration("CONNECT_TIMEOUT", r.ConnectTimeout, 100*time.Millisecond, time.Minute)
 	c.StallTimeout = p.duration("STALL_TIMEOUT", r.StallTimeout, 500*time.Millisecond, time.Minute)
@@ -150,6 +153,7 @@ func (c *Config) read(p *parser) {
 	c.ShutdownTimeout = p.duration("SHUTDOWN_TIMEOUT", r.ShutdownTimeout, 100*time.Millisecond, 10*time.Minute)
 	c.LogLevel = p.level("LOG_LEVEL", r.LogLevel)
 	c.LogFormat = p.oneOf("LOG_FORMAT", r.LogFormat, "auto", "console", "json")
+	c.readStreams(p, r.StreamsFile)
 	if c.App == c.PullApp && c.App != "" {
 		p.problem("PULL_APP", fmt.Sprintf("is %s, as is APP", c.PullApp), "give them two names")
 	}

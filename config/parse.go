@@ -101,6 +101,16 @@ func (p *parser) size(name, text string, least, most int64) int64 {
 	return n * unit
 }
 
+// The bounds of what may be different for one stream.
+
+func (p *parser) grace(name, text string) time.Duration { return p.duration(name, text, 0, time.Hour) }
+
+func (p *parser) backlog(name, text string) time.Duration {
+	return p.duration(name, text, time.Second, 10*time.Minute)
+}
+
+func (p *parser) backlogBytes(name, text string) int64 { return p.size(name, text, 1<<20, 16<<30) }
+
 func (p *parser) oneOf(name, text string, words ...string) string {
 	if !slices.Contains(words, text) {
 		words = slices.DeleteFunc(slices.Clone(words), func(w string) bool { return w == "" })

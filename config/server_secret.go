@@ -48,13 +48,13 @@ func (p *parser) secret(name, text, file string) (secret Secret, from string) {
 // credential, else from the file that was named. from is empty if there is neither.
 func (p *parser) secretElsewhere(credential, what, file string) (from, text string, ok bool) {
 	if from, found := p.credential(credential); found {
-		text, ok = p.secretFile(from, what, false) // its mode is systemd's to choose
+		text, ok = p.secretFile(from, what, maxSecretFile, false) // its mode is systemd's to choose
 		return from, text, ok
 	}
 	if file == "" {
 		return "", "", false
 	}
-	text, ok = p.secretFile(file, what, true)
+	text, ok = p.secretFile(file, what, maxSecretFile, true)
 	return file, text, ok
 }
 
@@ -72,13 +72,13 @@ func (p *parser) credential(name string) (file string, found bool) {
 
 // secretFile reads the file of what; a guarded one must be closed to others. It is asked
 // what it is before it is opened, for opening a pipe would wait for its writer.
-func (p *parser) secretFile(file, what string, guarded bool) (text string, ok bool) {
+func (p *parser) secretFile(file, what string, most int64, guarded bool) (text string, ok bool) {
 	info, err := os.Stat(file)
 	if err == nil && !info.Mode().IsRegular() {
 		p.problems.add(file, "is not a regular file", "name the file that holds the "+what)
 		return "", false
 	}
-	if err == nil && info.Size() > maxSecretFile {
+	if err == nil && info.Size() > most {
 		p.problems.add(file, fmt.Sprintf("is %d bytes, too long for a %s", info.Size(), what),
 			"name the file that holds nothing else")
 		return "", false

@@ -62,8 +62,8 @@ func (o *Options) sentID(id string) (string, error) {
 }
 
 // query is the signed query of a call.
-func (z *Zego) query(sentID string, d Direction) url.Values {
-	query := z.o.Signer.query(string(z.o.Action), z.clock.time().Unix())
+func (z *Zego) query(signer *Signer, sentID string, d Direction) url.Values {
+	query := signer.query(string(z.o.Action), z.clock.time().Unix())
 	query.Set("StreamId", sentID)
 	query.Set("Type", string(d))
 	query.Set("Sequence", strconv.FormatInt(z.nextSequence(), 10))

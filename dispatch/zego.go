@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -39,6 +40,7 @@ type Zego struct {
 	budget    *budget
 	endpoints *endpoints
 	clock     *signingClock
+	signer    atomic.Pointer[Signer]
 
 	mu              sync.Mutex
 	sequence        int64 // the last one used
@@ -65,7 +67,7 @@ func NewZego(o Options) *Zego {
 	if o.Warn == nil {
 		o.Warn = func(string) {}
 	}
-	return &Zego{
+	z := &Zego{
 		o:         o,
 		budget:    newBudget(o.Rate),
 		endpoints: newEndpoints(o.Endpoints),
@@ -76,6 +78,15 @@ func NewZego(o Options) *Zego {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
+	z.signer.Store(&z.o.Signer)
+	return z
+}
+
+// SetSecret has calls signed with another server secret of the same AppID from now on. It
+// may be called at any time; calls that are under way are not touched.
+func (z *Zego) SetSecret(secret string) {
+	signer := NewSigner(z.o.Signer.appID, secret)
+	z.signer.Store(&signer)
 }
 
 // Skew is how far this machine's clock was ahead of ZEGO's at the last answer;
@@ -162,8 +173,9 @@ func (z *Zego) ask(ctx context.Context, endpoint *url.URL, id string, d Directio
 	ctx, cancel := context.WithTimeoutCause(ctx, z.o.Timeout, errTimeout)
 	defer cancel()
 
-	query := z.query(id, d)
-	private := z.o.Signer.privacy(query)
+	signer := z.signer.Load()
+	query := z.query(signer, id, d)
+	private := signer.privacy(query)
 	to := *endpoint
 	to.RawQuery = query.Encode()
 

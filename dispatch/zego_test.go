@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -119,5 +120,43 @@ func TestNoRequestIsRepeatedByTheTransport(t *testing.T) {
 		if n != 1 {
 			t.Errorf("nonce %s was sent %d times", nonce, n)
 		}
+	}
+}
+
+// The secret may change while calls are made; the AppID stays.
+func TestSetSecret(t *testing.T) {
+	const other = "marker2-ffeeddccbbaa998877665544"
+	var mu sync.Mutex
+	signed := make(map[string]int)
+	z := zegoAt(t, Options{}, func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		at, _ := strconv.ParseInt(q.Get("Timestamp"), 10, 64)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, secret := range []string{testSecret, other} {
+			if NewSigner(testAppID, secret).Sign(q.Get("SignatureNonce"), at) == q.Get("Signature") {
+				signed[secret]++
+			}
+		}
+		_, _ = io.WriteString(w, good)
+	})
+	var calls sync.WaitGroup
+	for i := range 40 {
+		if i == 20 {
+			calls.Wait()
+			z.SetSecret(other)
+		}
+		calls.Go(func() {
+			if _, err := z.Dispatch(t.Context(), Request{StreamID: "cam1", Direction: Push}); err != nil {
+				t.Error(err)
+			}
+			if i >= 20 {
+				z.SetSecret(other)
+			}
+		})
+	}
+	calls.Wait()
+	if signed[testSecret] != 20 || signed[other] != 20 {
+		t.Errorf("signed with the first secret: %d, with the other: %d, want 20 and 20", signed[testSecret], signed[other])
 	}
 }

@@ -54,15 +54,22 @@ func (r *refusal) of(stream string) *refusal {
 // admit decides whether a session may publish, and gives it its stream, which is
 // then under way. The error is a *refusal, or why ctx ended.
 func (s *Server) admit(ctx, life context.Context, session *rtmp.Session) (*push, *publisher, error) {
-	wanted, problem := s.addressOf(session)
-	if problem != "" {
-		return nil, nil, denied(rejectBadKey, "%s", problem)
+	wanted, err := s.wanted(ctx, session)
+	if err != nil {
+		return nil, nil, err
 	}
 	p := newPublisher(session)
 	p.id = s.tally.connections.Add(1)
 	stream, isNew, err := s.claim(ctx, life, wanted.id, p)
-	if err != nil || !isNew {
-		return stream, p, err
+	if err != nil {
+		return nil, nil, err
+	}
+	if !s.rules.Load().lists(wanted.id) { // SetRules has not seen p there
+		stream.leave(p, true)
+		return nil, nil, denied(rejectBadKey, "%s", errUnlisted).of(wanted.id)
+	}
+	if !isNew {
+		return stream, p, nil
 	}
 	select {
 	case verdict := <-stream.verdicts:
@@ -117,7 +124,7 @@ func (s *Server) contend(ctx context.Context, stream *push, p, holder *publisher
 		return nil
 	}
 	isSilent := stream.silentFor(holder) >= silentAfter
-	if !s.o.Conflict.yields(holder, p, isSilent) {
+	if !stream.o.Conflict.yields(holder, p, isSilent) {
 		return &refusal{
 			kind:   rejectConflict,
 			stream: stream.id,

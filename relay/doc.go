@@ -7,6 +7,7 @@
 //	Server.Run       accepts connections                                (server.go)
 //	Server.publish   one encoder, from its handshake to its end         (encoder.go)
 //	Server.admit     may it publish, and as which stream?               (admit.go)
+//	Server.wanted    what its URL names (address.go), by the list of keys, if there is one (rules.go)
 //	push.sit         it has the stream until it leaves                  (seat.go)
 //	seam.take        its messages, on the stream's clock …              (seam.go)
 //	backlog.append   … go into the backlog                              (backlog.go)
@@ -40,7 +41,8 @@
 // health judged (health.go). A Status is all that is known of a stream (status.go);
 // what happens is an Event (events.go, news.go). What operators may do is in
 // operate.go. Counted for the process: tally.go; why media was given up: drops.go.
-// Whether the server itself is alive is for a watchdog to ask (alive.go).
+// Who guesses keys is slowed down in guesses.go. Whether the server itself is alive is
+// for a watchdog to ask (alive.go).
 //
 // # Who owns what
 //

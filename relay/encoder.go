@@ -23,7 +23,12 @@ const (
 // connection is closed; what its stream still has to deliver has until life
 // ends.
 func (s *Server) handle(ctx, life context.Context, nc net.Conn, visit *visit) {
-	session, err := rtmp.Accept(ctx, nc, s.o.Limits, rtmp.Timeouts{Read: s.o.PublisherTimeout, Write: writeTimeout})
+	session, err := s.gate.Accept(ctx, nc, s.o.Limits, rtmp.Timeouts{Read: s.o.PublisherTimeout, Write: writeTimeout})
+	if errors.Is(err, rtmp.ErrWrongLogin) {
+		s.guesses.failed(addrOf(nc.RemoteAddr()))
+		s.tellRefusal(nc.RemoteAddr(), "login", "", dispatch.Push, denied(rejectAuth, "%s", err))
+		return
+	}
 	if err != nil {
 		// Port scanners and health checks come here: not a word above debug.
 		s.o.Log.Debug().Stringer(logRemote, nc.RemoteAddr()).Err(err).Msg("connection ended before it published or played")
@@ -45,14 +50,21 @@ func (s *Server) refuse(session *rtmp.Session, err error) {
 	if !errors.As(err, &refused) {
 		return
 	}
-	s.tally.reject(refused.kind)
-	what := map[rtmp.Action]string{rtmp.Publish: "publish refused", rtmp.Play: "play refused"}[session.Action]
-	if times, tell := s.lobby.refused.count(addrOf(session.RemoteAddr()), refused.reason); tell {
-		s.o.Log.Warn().Stringer(logRemote, session.RemoteAddr()).Str(logClient, cut(session.Client, maxReason)).
-			Str(logReason, refused.reason).Int(logTries, times).Msg(what)
-		s.news.tellRefused(refused.stream, directionOf(session), session.RemoteAddr().String(), refused.reason)
-	}
+	what := map[rtmp.Action]string{rtmp.Publish: "publish", rtmp.Play: "play"}[session.Action]
+	s.tellRefusal(session.RemoteAddr(), what, session.Client, directionOf(session), refused)
 	session.Refuse(refused.code, cut(refused.reason, maxReason))
+}
+
+// tellRefusal tells operators that a client is refused.
+func (s *Server) tellRefusal(remote net.Addr, what, client string, direction dispatch.Direction, refused *refusal) {
+	s.tally.reject(refused.kind)
+	times, tell := s.lobby.refused.count(addrOf(remote), refused.reason)
+	if !tell {
+		return
+	}
+	s.o.Log.Warn().Stringer(logRemote, remote).Str(logClient, cut(client, maxReason)).
+		Str(logReason, refused.reason).Int(logTries, times).Msg(what + " refused")
+	s.news.tellRefused(s.rules.Load().nameOf(refused.stream), refused.stream, direction, remote.String(), refused.reason)
 }
 
 // directionOf is which way the media of a client would go.
@@ -81,9 +93,11 @@ func (s *Server) publish(ctx, life context.Context, session *rtmp.Session, visit
 		reason = errTakenOver
 	case p.kicked.Load():
 		reason = errKicked
+	case p.unlisted.Load():
+		reason = errUnlisted
 	}
 	isGoodbye := errors.Is(reason, rtmp.ErrUnpublished)
-	held := stream.leave(p, isGoodbye || ctx.Err() != nil)
+	held := stream.leave(p, isGoodbye || p.unlisted.Load() || ctx.Err() != nil)
 	event := stream.log.Info().Str(logRemote, p.remote).Str(logReason, reason.Error())
 	if held > 0 {
 		event = event.Stringer(logHeld, rounded(held))

@@ -10,6 +10,7 @@ import (
 // Keys of log fields. Operators search by them.
 const (
 	logStream    = "stream"
+	logStreamID  = "stream_id"
 	logDirection = "direction"
 	logRemote    = "remote"
 	logClient    = "client"

@@ -93,14 +93,14 @@ const (
 func (s *Stream) tell(kind EventKind, level, text, advice string) {
 	s.diary.note(s.news.publish(Event{
 		At: time.Now(), Kind: kind, Level: level,
-		Stream: s.name, StreamID: s.id, Direction: s.direction, Text: text, Advice: advice,
+		Stream: *s.name.Load(), StreamID: s.id, Direction: s.direction, Text: text, Advice: advice,
 	}))
 }
 
 // tellRefused says that a client was turned away. The stream may be none of ours.
-func (n *news) tellRefused(stream string, direction dispatch.Direction, remote, reason string) {
+func (n *news) tellRefused(name, stream string, direction dispatch.Direction, remote, reason string) {
 	n.publish(Event{
-		At: time.Now(), Kind: EventRefused, Level: levelWarn, Stream: stream, StreamID: stream, Direction: direction,
+		At: time.Now(), Kind: EventRefused, Level: levelWarn, Stream: name, StreamID: stream, Direction: direction,
 		Text: remote + " was refused: " + reason,
 	})
 }

@@ -46,14 +46,10 @@ type DispatchCount struct {
 
 // named returns the stream of a name and a direction.
 func (s *Server) named(name string, direction dispatch.Direction) (*Stream, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if direction == dispatch.Pull {
-		if p := s.streams.pulls[name]; p != nil {
-			return p.Stream, nil
+	for _, stream := range s.all() {
+		if stream.direction == direction && *stream.name.Load() == name {
+			return stream, nil
 		}
-	} else if p := s.streams.pushes[name]; p != nil {
-		return p.Stream, nil
 	}
 	return nil, ErrNoStream
 }
@@ -91,11 +87,26 @@ func (s *Server) Redispatch(name string, direction dispatch.Direction) error {
 		moveOn()
 		return nil
 	}
+	stream.askAgain()
+	return nil
+}
+
+// RetryRefused has streams that wait because of something that only an operator could
+// mend ask ZEGO for a node now: it may have been mended. It doesn't wait for them.
+func (s *Server) RetryRefused() {
+	for _, stream := range s.all() {
+		if v := dispatch.VerdictOf(stream.lastVerdict()); v == dispatch.Operator {
+			stream.askAgain()
+		}
+	}
+}
+
+// askAgain ends the stream's wait before its next dispatch.
+func (s *Stream) askAgain() {
 	select {
-	case stream.again <- struct{}{}:
+	case s.again <- struct{}{}:
 	default: // it has been asked already
 	}
-	return nil
 }
 
 // mayMoveOn has leave called when an operator wants the stream's session with a node

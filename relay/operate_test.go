@@ -228,3 +228,21 @@ func TestWriteFLV(t *testing.T) {
 		t.Errorf("without a stream: got %v", err)
 	}
 }
+
+// What waits because of something only an operator can mend asks again at once when told
+// that it may be mended, and not after a minute.
+func TestRetryRefused(t *testing.T) {
+	r := newRig(t, setup{})
+	e := r.publish()
+	e.frames(60)
+	r.waitFor("the node", r.isHealth(relay.OK))
+	r.sim.SetAPIFault(zegosim.AnswerCode(1005))
+	r.killNode()
+	r.waitFor("the wait", func() bool { return r.status().State == relay.Waiting })
+	r.sim.SetAPIFault(nil)
+	r.srv.RetryRefused()
+	e.frames(60)
+	r.waitFor("another node", r.isHealth(relay.OK))
+	e.goodbye()
+	r.checkAll()
+}

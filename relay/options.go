@@ -24,7 +24,8 @@ type Options struct {
 
 	App      string // RTMP application that encoders publish to [live]
 	PullApp  string // RTMP application by which players play from ZEGO [pull]
-	StreamID string // template with {app} and {key} [{key}]
+	StreamID string // template with {app} and {key}, without Rules [{key}]
+	Rules    []Rule // the streams that may be published; see Server.SetRules [any StreamId]
 
 	ConnectTimeout   time.Duration // node: from dial to Publish.Start [5s]
 	StallTimeout     time.Duration // node: no progress with data under way [5s]

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -123,17 +121,20 @@ func (s *Server) play(ctx, life context.Context, session *rtmp.Session, visit *v
 // the player does. The error is a *refusal, or why ctx ended.
 func (s *Server) stage(ctx, life context.Context, session *rtmp.Session) (stream *Stream, leave func(), err error) {
 	addr := addrOf(session.RemoteAddr())
-	if !slices.ContainsFunc(s.o.PlayAllow, func(p netip.Prefix) bool { return p.Contains(addr) }) {
+	if !contains(s.o.PlayAllow, addr) {
 		return nil, nil, unplayable(rejectAuth, rtmp.CodePlayFailed, "%s may not play here: ZEGORELAY_PLAY_ALLOW says who may", addr)
 	}
-	wanted, problem := s.addressOf(session)
+	wanted, err := s.wanted(ctx, session)
+	var refused *refusal
 	switch {
-	case problem != "":
-		return nil, nil, unplayable(rejectBadKey, rtmp.CodePlayFailed, "%s", problem)
+	case errors.As(err, &refused):
+		return nil, nil, unplayable(refused.kind, rtmp.CodePlayFailed, "%s", refused.reason).of(refused.stream)
+	case err != nil:
+		return nil, nil, err
 	case wanted.direction == dispatch.Push:
 		push := s.published(wanted.id)
 		if push == nil {
-			return nil, nil, unplayable(rejectBadKey, rtmp.CodePlayNotFound, "%s is not being published here", wanted.id).of(wanted.id)
+			return nil, nil, unplayable(rejectBadKey, rtmp.CodePlayNotFound, "%s is not being published here", s.rules.Load().nameOf(wanted.id)).of(wanted.id)
 		}
 		return push.Stream, func() {}, nil
 	}

@@ -34,10 +34,10 @@ type pull struct {
 
 // newPull makes a stream without a player; cut must end the context that run is
 // given.
-func newPull(id string, o Options, with *shared, cut context.CancelCauseFunc) *pull {
+func newPull(id, name string, o Options, with *shared, cut context.CancelCauseFunc) *pull {
 	o.Backlog = min(o.Backlog, pullBacklog)
 	o.RetryMax = min(o.RetryMax, pullRetryMax)
-	p := &pull{Stream: newStream(id, dispatch.Pull, o, with, cut), changed: make(chan struct{})}
+	p := &pull{Stream: newStream(id, name, dispatch.Pull, o, with, cut), changed: make(chan struct{})}
 	p.errand = p
 	return p
 }

@@ -24,9 +24,9 @@ type push struct {
 
 // newPush makes a stream without an encoder; cut must end the context that run
 // is given.
-func newPush(id string, o Options, with *shared, cut context.CancelCauseFunc) *push {
+func newPush(id, name string, o Options, with *shared, cut context.CancelCauseFunc) *push {
 	p := &push{
-		Stream:   newStream(id, dispatch.Push, o, with, cut),
+		Stream:   newStream(id, name, dispatch.Push, o, with, cut),
 		seat:     seat{changed: make(chan struct{})},
 		verdicts: make(chan error, 1),
 	}

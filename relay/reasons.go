@@ -40,6 +40,8 @@ func departureOf(cause error) string {
 		return "takeover"
 	case errors.Is(cause, errKicked):
 		return "kick"
+	case errors.Is(cause, errUnlisted):
+		return "unlisted"
 	case errors.Is(cause, errShutdown):
 		return "shutdown"
 	case errors.Is(cause, errSilent):

@@ -32,6 +32,7 @@ type publisher struct {
 	heard     atomic.Int64  // when it last sent a message, in ns since the epoch of its stream
 	displaced atomic.Bool   // somebody else takes the stream over
 	kicked    atomic.Bool   // an operator has ended it
+	unlisted  atomic.Bool   // its stream may not be published any more
 	left      chan struct{} // closed when it will append no more
 }
 

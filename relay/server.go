@@ -7,9 +7,12 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"zegorelay/relay/rtmp"
 )
 
 const (
@@ -43,9 +46,12 @@ type Server struct {
 	o  Options
 	wg sync.WaitGroup // connections and streams
 
-	lobby *lobby
-	loops []*acceptLoop // set before begun is closed
-	begun chan struct{}
+	lobby   *lobby
+	rules   atomic.Pointer[rulebook] // nil: any StreamId may be published
+	gate    *rtmp.Gate
+	guesses *guesses
+	loops   []*acceptLoop // set before begun is closed
+	begun   chan struct{}
 
 	mu      sync.Mutex
 	streams table
@@ -60,6 +66,15 @@ func New(o Options) *Server {
 		lobby:   newLobby(o.MaxConnections, max(1, o.MaxConnections/waitingShare)),
 		streams: newTable(),
 		begun:   make(chan struct{}),
+		guesses: newGuesses(),
+	}
+	s.gate = rtmp.NewGate(rtmp.Door{
+		IsLocked:      s.needsLogin,
+		Password:      func(user string) (string, bool) { return s.rules.Load().password(user) },
+		BeforeJudging: func(ctx context.Context, who net.Addr) error { return s.guesses.wait(ctx, addrOf(who)) },
+	})
+	if o.Rules != nil {
+		s.rules.Store(newRulebook(o.Rules, o.App))
 	}
 	s.o.Dispatch = s.tally.measured(o.Dispatch)
 	return s

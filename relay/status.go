@@ -248,7 +248,7 @@ func (s *Stream) snapshot(now time.Time) Status {
 	bytes, age := s.backlog.held(now)
 	c := &s.counters
 	st := Status{
-		Name:         s.name,
+		Name:         *s.name.Load(),
 		StreamID:     s.id,
 		App:          s.o.App,
 		Direction:    s.direction,

@@ -21,7 +21,7 @@ import (
 type Stream struct {
 	*shared
 
-	name      string // what operators call it
+	name      atomic.Pointer[string] // what operators call it
 	id        string
 	direction dispatch.Direction
 	errand    errand
@@ -124,14 +124,17 @@ type counters struct {
 
 // newStream makes a stream without an errand; cut must end the context that run
 // is given.
-func newStream(id string, direction dispatch.Direction, o Options, with *shared, cut context.CancelCauseFunc) *Stream {
+func newStream(id, name string, direction dispatch.Direction, o Options, with *shared, cut context.CancelCauseFunc) *Stream {
+	log := o.Log.With().Str(logStream, name)
+	if name != id {
+		log = log.Str(logStreamID, id)
+	}
 	s := &Stream{
 		shared:    with,
-		name:      id,
 		id:        id,
 		direction: direction,
 		o:         o,
-		log:       o.Log.With().Str(logStream, id).Str(logDirection, string(direction)).Logger(),
+		log:       log.Str(logDirection, string(direction)).Logger(),
 		since:     time.Now(),
 		backlog:   newBacklog(o.Backlog, o.BacklogBytes, with.memory),
 		again:     make(chan struct{}, 1),
@@ -139,9 +142,13 @@ func newStream(id string, direction dispatch.Direction, o Options, with *shared,
 		closed:    make(chan struct{}),
 		cut:       cut,
 	}
+	s.rename(name)
 	s.enter(Idle, "")
 	return s
 }
+
+// rename has operators see the stream under another name.
+func (s *Stream) rename(name string) { s.name.Store(&name) }
 
 // run is the stream's way. It blocks until the errand is done, or ctx ends. Every
 // way to a node leads through a new dispatch: a lost node is replaced, never

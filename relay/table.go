@@ -52,7 +52,8 @@ func (s *Server) find(life context.Context, id string, p *publisher) (stream *pu
 		return nil, false, denied(rejectLimit, "all %d streams are in use: raise ZEGORELAY_MAX_STREAMS", s.o.MaxStreams)
 	}
 	ctx, cut := context.WithCancelCause(life)
-	stream = newPush(id, s.o, s.shared, cut)
+	book := s.rules.Load()
+	stream = newPush(id, book.nameOf(id), book.ruleOf(id).over(s.o), s.shared, cut)
 	stream.sit(p)
 	s.streams.pushes[id] = stream
 	s.begin(ctx, stream.Stream)
@@ -71,7 +72,7 @@ func (s *Server) findPull(life context.Context, id string) (*pull, error) {
 		return nil, unplayable(rejectLimit, rtmp.CodePlayFailed, "all %d streams are in use: raise ZEGORELAY_MAX_STREAMS", s.o.MaxStreams)
 	}
 	ctx, cut := context.WithCancelCause(life)
-	p := newPull(id, s.o, s.shared, cut)
+	p := newPull(id, s.rules.Load().nameOf(id), s.o, s.shared, cut)
 	s.streams.pulls[id] = p
 	s.begin(ctx, p.Stream)
 	return p, nil

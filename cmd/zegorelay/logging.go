@@ -37,6 +37,9 @@ const (
 	logAfter   = "after"
 
 	logInherited = "inherited"
+
+	logProblems = "problems"
+	logChanged  = "changed"
 )
 
 // newLogger logs to w: lines for people on a terminal, else JSON, with what the
@@ -44,7 +47,8 @@ const (
 // which writes what is left.
 func newLogger(w io.Writer, cfg *config.Config) (zerolog.Logger, *logQueue) {
 	queue := newLogQueue(formatter(w, cfg.LogFormat), w, logQueueBytes)
-	return zerolog.New(queue).Level(cfg.LogLevel).With().Timestamp().Logger(), queue
+	queue.SetLevel(cfg.LogLevel)
+	return zerolog.New(queue).With().Timestamp().Logger(), queue
 }
 
 // formatter takes zerolog's lines and writes them to w in a format.

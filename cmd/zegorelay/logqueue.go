@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -29,9 +30,10 @@ const (
 // zerolog/diode, made for the same, has no bound in bytes, and forgets on Close
 // what it holds.
 type logQueue struct {
-	out  io.Writer // formats lines and writes them to file
-	file io.Writer
-	most int // bytes
+	out   io.Writer // formats lines and writes them to file
+	file  io.Writer
+	most  int          // bytes
+	level atomic.Int32 // zerolog's; lines below are not taken
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -72,6 +74,18 @@ func (q *logQueue) Write(line []byte) (int, error) {
 	q.changed.Signal()
 	return len(line), nil
 }
+
+// WriteLevel is Write for a line of a level. Loggers keep the level that they were made
+// with; that of the queue can change.
+func (q *logQueue) WriteLevel(level zerolog.Level, line []byte) (int, error) {
+	if level < zerolog.Level(q.level.Load()) {
+		return len(line), nil
+	}
+	return q.Write(line)
+}
+
+// SetLevel has lines below a level not taken from now on.
+func (q *logQueue) SetLevel(level zerolog.Level) { q.level.Store(int32(level)) }
 
 // Dropped returns how many lines were dropped so far.
 func (q *logQueue) Dropped() uint64 {

@@ -32,6 +32,7 @@ type commands struct {
 	Demo        demoCommand        `cmd:"" help:"Show all of it on this machine, without a ZEGO account."`
 	Dispatch    dispatchCommand    `cmd:"" help:"Ask ZEGO once for the nodes of a stream, and print them."`
 	Doctor      doctorCommand      `cmd:"" help:"Look at everything between an encoder and ZEGO; exit 1 if something is wrong."`
+	Genkey      genkeyCommand      `cmd:"" help:"Print a new stream key, and the entry of the streams file that it is for."`
 	Config      configCommands     `cmd:"" help:"Check or print the configuration."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Exit 0 if a running zegorelay is ready."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`

@@ -8,7 +8,9 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -31,15 +33,17 @@ func (runCommand) Run(ctx context.Context, t terminal) error {
 	outliveReaders()
 	log, queue := newLogger(t.err, cfg)
 	defer queue.Close()
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	log.Info().Str(logVersion, version().String()).Uint32(logAppID, cfg.AppID).Msg("zegorelay started")
 	d, err := prepare(cfg, log)
 	if err != nil {
 		log.Error().Err(err).Msg("zegorelay could not start")
 		return logged{err}
 	}
-	d.logDropped = queue.Dropped
-	log.Info().Str(logServer, d.publishURL()).Str(logKey, "a StreamId of your choice").
-		Msg("zegorelay is ready: give this server and a stream key to the encoder")
+	d.logDropped, d.hangups, d.setLevel = queue.Dropped, hangups, queue.SetLevel
+	d.logReady()
 	if err := d.run(ctx); err != nil {
 		log.Error().Err(err).Msg("zegorelay failed")
 		return logged{err}
@@ -79,8 +83,11 @@ type daemon struct {
 	http     net.Listener   // nil if it is off
 	log      zerolog.Logger
 
-	logDropped func() uint64   // lines that could not be logged; nil if nobody counts
-	manager    *serviceManager // nil if nobody may supervise it or ask it to reload
+	manager    *serviceManager     // nil if nobody may supervise it or ask it to reload
+	logDropped func() uint64       // lines that could not be logged; nil if nobody counts
+	setLevel   func(zerolog.Level) // of the log; nil if it stays
+	hangups    <-chan os.Signal    // ask for the configuration to be read again; nil: nobody does
+	reloaded   atomic.Pointer[reloaded]
 }
 
 // newDaemon connects the rooms of the house and opens its doors, of which some may
@@ -95,6 +102,7 @@ func newDaemon(cfg *config.Config, log zerolog.Logger, sockets inherited) (*daem
 		App:              cfg.App,
 		PullApp:          cfg.PullApp,
 		StreamID:         cfg.StreamID,
+		Rules:            rulesOf(cfg),
 		ConnectTimeout:   cfg.ConnectTimeout,
 		StallTimeout:     cfg.StallTimeout,
 		Conflict:         relay.Conflict(cfg.Conflict),
@@ -113,6 +121,7 @@ func newDaemon(cfg *config.Config, log zerolog.Logger, sockets inherited) (*daem
 		MaxConnections:   cfg.MaxConnections,
 	})
 	d := &daemon{cfg: cfg, zego: zego, relay: server, log: log}
+	d.reloaded.Store(&reloaded{cfg: cfg, ok: true, at: time.Now()})
 	if err := d.listen(sockets); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -150,18 +159,27 @@ func (d *daemon) run(ctx context.Context) error {
 	})
 	drained := make(chan struct{})
 	if d.manager != nil {
-		hangups := make(chan os.Signal, 1)
-		signal.Notify(hangups, syscall.SIGHUP) // before anybody is told that we are ready
-		defer signal.Stop(hangups)
-		work.Go(func() error { d.reloadOn(ctx, hangups); return nil })
 		work.Go(func() error { supervise(ctx, d.manager, d.relay, drained, d.cfg.ShutdownTimeout); return nil })
 	}
+	work.Go(func() error { d.reloadWhenAsked(ctx); return nil })
 	work.Go(func() error {
 		defer stopWatching()
 		defer close(drained)
 		return d.relay.Run(ctx, d.encoders...)
 	})
 	return work.Wait()
+}
+
+// logReady says what encoders are given, and who may publish.
+func (d *daemon) logReady() {
+	key := "a StreamId of your choice"
+	if d.cfg.StreamsFile != "" {
+		key = fmt.Sprintf("one of the %d in %s", len(d.cfg.Streams), d.cfg.StreamsFile)
+	} else {
+		d.log.Warn().Msg("whoever can connect may publish, under any StreamId: set ZEGORELAY_STREAMS_FILE to say who may")
+	}
+	d.log.Info().Str(logServer, d.publishURL()).Str(logKey, key).
+		Msg("zegorelay is ready: give this server and a stream key to the encoder")
 }
 
 // operator is the relay's side for people and their machines.
@@ -179,6 +197,8 @@ func (d *daemon) operator() *admin.Server {
 		PullApp:       d.cfg.PullApp,
 		Skew:          d.zego.Skew,
 		LogDropped:    d.logDropped,
+		Configured:    d.names,
+		Reload:        d.lastReload,
 		WebhookURL:    d.cfg.WebhookURL.Reveal,
 		WebhookSecret: d.cfg.WebhookSecret.Reveal,
 	})

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -139,26 +138,4 @@ func statusLine(streams []relay.Status) string {
 		line += fmt.Sprintf(", %d held for their encoders or players", away)
 	}
 	return line
-}
-
-// reloadOn reloads for every signal until ctx ends: SIGHUP is how the unit's ExecReload
-// asks.
-func (d *daemon) reloadOn(ctx context.Context, signals <-chan os.Signal) {
-	for {
-		select {
-		case <-signals:
-			if err := d.manager.reloading(d.reload); err != nil {
-				d.log.Error().Err(err).Msg("not reloaded: what was in force stays")
-			}
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// reload reads anew what may change while streams run. Today that is nothing: the
-// certificate is read when its file changes.
-func (d *daemon) reload() error {
-	d.log.Info().Msg("asked to reload: nothing of the configuration is read again without a restart")
-	return nil
 }

@@ -63,7 +63,7 @@ type Options struct {
 	App        string // RTMP application for publishing
 	PullApp    string // RTMP application for playing
 
-	Configured []string // names of streams that have metrics before anybody publishes them
+	Configured func() []string // names of streams that have metrics before anybody publishes them
 
 	Skew       func() (ahead time.Duration, measured bool) // this machine's clock to ZEGO's
 	LogDropped func() uint64                               // lines that the log had no room for

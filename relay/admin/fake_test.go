@@ -154,7 +154,7 @@ func testServer(f *fake) *Server {
 		Skew:       func() (time.Duration, bool) { return -1500 * time.Millisecond, true },
 		LogDropped: func() uint64 { return 3 },
 		Reload:     func() (bool, time.Time) { return true, testTime },
-		Configured: []string{"cam1", "cam9"},
+		Configured: func() []string { return []string{"cam1", "cam9"} },
 	})
 }
 

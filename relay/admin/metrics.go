@@ -118,12 +118,12 @@ func (s *Server) registerProcess(registry *prometheus.Registry) {
 // collector reads the relay at every scrape.
 type collector struct {
 	relay      Relay
-	configured []string
+	configured func() []string // may be nil
 	streams    []metric[relay.Status]
 	totals     []metric[relay.Totals]
 }
 
-func newCollector(from Relay, configured []string) *collector {
+func newCollector(from Relay, configured func() []string) *collector {
 	c := &collector{relay: from, configured: configured, totals: totalMetrics()}
 	c.streams = slices.Concat(streamLifeMetrics(), streamFlowMetrics(), streamMediaMetrics())
 	for i := range c.streams {
@@ -144,8 +144,12 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect reads everything once.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	statuses := withConfigured(c.relay.Streams(), c.configured)
-	names := boundedNames(statuses, c.configured, maxNames)
+	var configured []string
+	if c.configured != nil {
+		configured = c.configured()
+	}
+	statuses := withConfigured(c.relay.Streams(), configured)
+	names := boundedNames(statuses, configured, maxNames)
 	for i := range c.streams {
 		m := &c.streams[i]
 		s := newSheet(m.merge)

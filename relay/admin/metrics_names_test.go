@@ -49,7 +49,7 @@ func served(t *testing.T) (all []string) {
 	s.webhook = newWebhook("http://127.0.0.1/", "", s.o.Log)
 	f.restored(1)
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(newCollector(f, []string{"cam9"}))
+	registry.MustRegister(newCollector(f, func() []string { return []string{"cam9"} }))
 	s.registerTimes(registry)
 	s.registerProcess(registry)
 	f.dispatched("push", 1)

@@ -81,7 +81,7 @@ func TestMetricsSayWhatTheRelaySays(t *testing.T) {
 
 func TestMetricsAreNamedByTheBook(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(newCollector(newFake(), []string{"cam9"}))
+	registry.MustRegister(newCollector(newFake(), func() []string { return []string{"cam9"} }))
 	s := testServer(newFake())
 	s.webhook = newWebhook("http://127.0.0.1/", "", s.o.Log)
 	s.registerTimes(registry)

@@ -46,7 +46,7 @@
 //
 // Message, then Reader and Writer (bytes to messages and back), conn (what both
 // kinds of session share), Accept and Session (the client's side), Dialer and
-// Upstream (the node's side), play.go (playing, both). Message.Inspect and the FLV types stand apart.
+// Upstream (the node's side), play.go (playing, both), auth.go (clients that must log in). Message.Inspect and the FLV types stand apart.
 //
 // The handshake, the message encoders and AMF encoding come from go-rtmp.
 // Chunks and AMF decoding are ours: both face bytes from anybody.

@@ -152,7 +152,7 @@ func FuzzSession(f *testing.F) {
 	f.Add(stream(chunk{id: 3, length: 12, typ: TypeCommand, data: []byte("\x02\x00\x07publish\x05\x05")}))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		s := &Session{c: newConn(script{bytes.NewReader(in)}, Limits{CommandBytes: 64 << 10, MediaBytes: 64 << 10})}
-		if s.negotiate() != nil {
+		if s.negotiate(t.Context(), nil) != nil {
 			return
 		}
 		if err := s.Start(); err != nil {

@@ -46,6 +46,7 @@ type Session struct {
 	Name   string // stream name as sent, with its query if it has one
 	TCURL  string
 	Client string // flashVer: what the client calls itself
+	User   string // whose password the client knows; empty: it was not asked
 
 	c        *conn
 	streamID uint32 // message stream of the publish or play
@@ -55,12 +56,18 @@ type Session struct {
 // It blocks until then or until ctx ends, and closes nc when it returns an
 // error. Timeouts hold from its return on.
 func Accept(ctx context.Context, nc net.Conn, limits Limits, timeouts Timeouts) (*Session, error) {
+	return (*Gate)(nil).Accept(ctx, nc, limits, timeouts)
+}
+
+// Accept is the function Accept for clients that may have to log in. Its errors match
+// ErrLoginAsked or ErrWrongLogin for those that were turned back.
+func (g *Gate) Accept(ctx context.Context, nc net.Conn, limits Limits, timeouts Timeouts) (*Session, error) {
 	limits = limits.withDefaults()
 	s := &Session{c: newConn(nc, limits)}
 	begun := time.Now()
 	err := within(ctx, limits.HandshakeTime, ErrSlowHandshake, nc, func() error { return acceptHandshake(s.c.in, nc) })
 	if err == nil {
-		err = within(ctx, limits.PublishTime-time.Since(begun), errSlowPublish, nc, s.negotiate)
+		err = within(ctx, limits.PublishTime-time.Since(begun), errSlowPublish, nc, func() error { return s.negotiate(ctx, g) })
 	}
 	if err != nil {
 		_ = nc.Close()
@@ -82,7 +89,7 @@ func within(ctx context.Context, d time.Duration, cause error, nc net.Conn, f fu
 }
 
 // negotiate answers commands until the one that says what the client wants.
-func (s *Session) negotiate() error {
+func (s *Session) negotiate(ctx context.Context, g *Gate) error {
 	for s.Action == 0 {
 		m, err := s.c.read()
 		if err != nil {
@@ -95,7 +102,7 @@ func (s *Session) negotiate() error {
 		if err != nil {
 			return err
 		}
-		if err := s.answer(m.StreamID, cmd); err != nil {
+		if err := s.answer(ctx, g, m.StreamID, cmd); err != nil {
 			return err
 		}
 	}
@@ -103,10 +110,10 @@ func (s *Session) negotiate() error {
 }
 
 // answer serves one command before publish or play (§7.2.1, §7.2.2).
-func (s *Session) answer(streamID uint32, cmd command) error {
+func (s *Session) answer(ctx context.Context, g *Gate, streamID uint32, cmd command) error {
 	switch cmd.name {
 	case "connect":
-		return s.connect(cmd)
+		return s.connect(ctx, g, cmd)
 	case "createStream":
 		return s.c.send(commandMessage(0, "_result", cmd.transaction, nil, publishStreamID))
 	case "getStreamLength":
@@ -132,12 +139,14 @@ func (s *Session) answer(streamID uint32, cmd command) error {
 	}
 }
 
-func (s *Session) connect(cmd command) error {
+func (s *Session) connect(ctx context.Context, g *Gate, cmd command) (err error) {
 	props := cmd.object(0)
-	app, _, _ := strings.Cut(props.string("app"), "?")
+	app, query, _ := strings.Cut(props.string("app"), "?")
 	s.App = strings.Trim(app, "/")
 	s.TCURL, s.Client = props.string("tcUrl"), props.string("flashVer")
-
+	if s.User, err = g.enter(ctx, s.c, cmd.transaction, s.App, query); err != nil {
+		return err
+	}
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
 	out := s.c.out
