@@ -1,11 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test unit lint e2e fuzz chaos bench bench-relay clip image clean
+.PHONY: help build demo test unit lint e2e fuzz chaos bench bench-relay clip image package sbom clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build ./zegorelay
-	CGO_ENABLED=0 go build -trimpath -o zegorelay ./cmd/zegorelay
+	./scripts/build
 
 demo: ## Show the main job on this machine for 45 s
 	go run ./cmd/zegorelay demo --for 45s
@@ -38,7 +38,15 @@ clip: ## Make the test card's clip again
 	./scripts/testclip
 
 image: ## Build the container image
-	docker build -t zegorelay .
+	docker build -t zegorelay --build-arg REVISION=$$(git rev-parse HEAD) \
+		--build-arg VERSION=$$(git describe --tags --always --dirty) .
+
+package: ## Build dist/*.deb for amd64 and arm64
+	./scripts/package
+
+sbom: build ## Write dist/zegorelay.cdx.json: what the binary is made of
+	mkdir -p dist
+	./scripts/sbom zegorelay dist/zegorelay.cdx.json
 
 clean: ## Remove what was built
-	rm -rf zegorelay .tools
+	rm -rf zegorelay dist .tools

@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"runtime"
-	"runtime/debug"
-	"strings"
 	"time"
 
 	"zegorelay/config"
@@ -70,53 +67,4 @@ func (healthcheckCommand) Run(ctx context.Context) error {
 		return fmt.Errorf("not ready: HTTP %s", resp.Status)
 	}
 	return nil
-}
-
-type versionCommand struct{}
-
-// Run prints the version.
-func (versionCommand) Run(t terminal) error {
-	_, err := fmt.Fprintln(t.out, "zegorelay", version())
-	return err
-}
-
-// build is what the binary knows of itself.
-type build struct {
-	module, revision, date string
-	modified               bool
-}
-
-// version reads what the Go tool noted at build time.
-func version() build {
-	b := build{module: "unknown"}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return b
-	}
-	b.module = info.Main.Version
-	for _, s := range info.Settings {
-		switch s.Key {
-		case "vcs.revision":
-			b.revision = s.Value[:min(len(s.Value), 12)]
-		case "vcs.time":
-			b.date = s.Value
-		case "vcs.modified":
-			b.modified = s.Value == "true"
-		}
-	}
-	return b
-}
-
-// String is one line: version, commit, date, Go, platform.
-func (b build) String() string {
-	parts := []string{b.module}
-	if b.revision != "" {
-		revision := b.revision
-		if b.modified {
-			revision += "+changes"
-		}
-		parts = append(parts, revision, b.date)
-	}
-	parts = append(parts, runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
-	return strings.Join(parts, " ")
 }

@@ -189,7 +189,7 @@ func (d *daemon) operator() *admin.Server {
 		Relay:         d.relay,
 		Log:           d.log,
 		Token:         d.cfg.HTTPToken.Reveal,
-		Version:       v.module,
+		Version:       v.release,
 		Revision:      v.revision,
 		PublishURL:    d.publishURL(),
 		PlayURL:       d.url() + "/" + d.cfg.PullApp,
