@@ -69,7 +69,7 @@ func TestInstalledPackageStarts(t *testing.T) {
 		}
 		<-time.After(5 * time.Millisecond)
 	}
-	fmt.Printf("from the two edits to /readyz: %v\n", time.Since(begun).Round(time.Millisecond))
+	t.Logf("from the two edits to /readyz: %v", time.Since(begun).Round(time.Millisecond))
 
 	if err := daemon.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
