@@ -46,7 +46,8 @@ func placeOf(isPlay bool, app, name string, ours []string) place {
 	}
 	// A query may have been cut off the application and sent for a name.
 	isNameless := key == "" || strings.Contains(key, "=")
-	for _, one := range ours {
+	longestFirst := slices.SortedFunc(slices.Values(ours), func(a, b string) int { return len(b) - len(a) })
+	for _, one := range longestFirst { // of which one may be below another
 		if behind, ok := strings.CutPrefix(app, one+"/"); ok && isNameless {
 			return place{one, behind}
 		}
