@@ -118,7 +118,7 @@ func TestSinsOfTheStreamsFile(t *testing.T) {
 		good + "  - {stream_id: b, name: id1, key: mar1234567}": {
 			":3 has a name that is the stream_id of line 2"},
 		good + "  - {stream_id: b, key: marker1key2, nayme: c}": {`:3 has the field "nayme" that is none of an entry's`},
-		good + "  - {stream_id: b, marker1key2: c}":            {`:3 has a field that is none`},
+		good + "  - {stream_id: b, marker1key2: c}":             {`:3 has a field that is none`},
 		good + "  - stream_id: b\n    stream_id: c\n    key: marker1key2": {
 			":4 has the field stream_id once more"},
 		good + "  - stream_id: b\n    key: marker1key2\n    grace: 2h\n    conflict: maybe\n    allow: [10.0.0.0/8, 10.x]": {
