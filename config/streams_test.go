@@ -170,3 +170,11 @@ func TestWhoMayTouchTheStreamsFile(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Editors of Windows end lines in two characters, and begin files with a mark.
+func TestStreamsFileFromWindows(t *testing.T) {
+	c, _, err := loadStreams(t, "\ufeffstreams:\r\n  - name: a\r\n    stream_id: id1\r\n    key: marker1key\r\n    allow:\r\n      - private\r\n")
+	if err != nil || len(c.Streams) != 1 || c.Streams[0].Key.Reveal() != "marker1key" || len(c.Streams[0].Allow) != 6 {
+		t.Errorf("got %v", err)
+	}
+}

@@ -19,6 +19,7 @@ import (
 
 // read reads the whole file; what is wrong in it becomes problems.
 func (f *streamsFile) read(text string) {
+	text = strings.TrimPrefix(text, "\ufeff") // some editors of Windows begin files with it
 	tree, err := yamlparser.ParseBytes([]byte(text), 0, yamlparser.AllowDuplicateMapKey())
 	if err != nil {
 		line := 1

@@ -10,7 +10,10 @@ import (
 	"zegorelay/relay/rtmp"
 )
 
-const maxStreamID = 256
+const (
+	maxStreamID = 256
+	leastKey    = 8 // characters of a key that is a secret
+)
 
 // instance is what Flash servers called the only instance of an application. Encoders
 // made for them put it behind the application.
@@ -43,7 +46,8 @@ func placeOf(isPlay bool, app, name string, ours []string) place {
 	}
 	// A query may have been cut off the application and sent for a name.
 	isNameless := key == "" || strings.Contains(key, "=")
-	for _, one := range ours {
+	longestFirst := slices.SortedFunc(slices.Values(ours), func(a, b string) int { return len(b) - len(a) })
+	for _, one := range longestFirst { // of which one may be below another
 		if behind, ok := strings.CutPrefix(app, one+"/"); ok && isNameless {
 			return place{one, behind}
 		}
@@ -120,15 +124,15 @@ func (s *Server) problemOf(at place, isPlay bool, book *rulebook) string {
 }
 
 // said is a client's application as it may be repeated to it, and in the log. With a list
-// keys are secrets, and some clients put theirs there.
+// keys are secrets, and some clients put theirs there; what is short is none.
 func (at place) said(book *rulebook) string {
 	switch first, _, _ := strings.Cut(at.app, "/"); {
 	case book == nil:
 		return quoted(at.app)
-	case at.key == "":
-		return fmt.Sprintf("of %d characters", len(at.app))
-	default:
+	case len(first) < leastKey && at.key != "":
 		return quoted(first)
+	default:
+		return fmt.Sprintf("of %d characters", len(at.app))
 	}
 }
 

@@ -4,7 +4,7 @@ import "testing"
 
 // What encoders and players send for the URLs that their people write.
 func TestPlaceOf(t *testing.T) {
-	ours := []string{"live", "studio/a", "pull"}
+	ours := []string{"live", "studio", "studio/a", "pull"}
 	for _, tc := range []struct {
 		what, app, name string
 		isPlay          bool

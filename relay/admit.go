@@ -129,7 +129,7 @@ func (s *Server) contend(ctx context.Context, stream *push, p, holder *publisher
 			kind:   rejectConflict,
 			stream: stream.id,
 			code:   rtmp.CodePublishBadName,
-			reason: fmt.Sprintf("%s is already being published by %s: stop it there first", stream.id, holder.remote),
+			reason: fmt.Sprintf("%s is already being published by %s: stop it there first", *stream.name.Load(), holder.remote),
 		}
 	}
 	p.tookOver = !isSilent

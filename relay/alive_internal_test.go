@@ -25,7 +25,7 @@ type secure struct {
 func serve(t *testing.T) (s *Server, log *bytes.Buffer, stop func() error) {
 	t.Helper()
 	log = &bytes.Buffer{}
-	s = New(Options{Log: zerolog.New(log)})
+	s = New(Options{Log: zerolog.New(zerolog.SyncWriter(log))})
 	listeners := make([]net.Listener, 3)
 	for i, addr := range []string{":0", "127.0.0.1:0", "127.0.0.1:0"} {
 		ln, err := net.Listen("tcp", addr)

@@ -39,7 +39,7 @@ func TestKick(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-e.over
-	r.waitFor("its end", r.isHealth(relay.Away))
+	r.waitFor("its end", func() bool { return slices.Contains(told(r.status()), relay.EventPublisherLost) })
 	st := r.status()
 	if st.Disconnects["kick"] != 1 || !slices.Contains(told(st), relay.EventCommand) || !slices.Contains(told(st), relay.EventPublisherLost) {
 		t.Errorf("disconnects %v, events %v", st.Disconnects, told(st))

@@ -238,10 +238,10 @@ func TestPullNodeLost(t *testing.T) {
 			v := r.play("pull/cam1", nil)
 			for range 3 {
 				v.waitFrame(sent[len(sent)-1])
+				before := r.pullStatus("cam1").Sessions // the next may be there before we look again
 				if n := r.sim.NodeAt(r.pullStatus("cam1").Node).EndPlays("cam1", how); n != 1 {
 					t.Fatalf("%d play sessions at the node", n)
 				}
-				before := r.pullStatus("cam1").Sessions
 				var more []rtmp.Message
 				for r.pullStatus("cam1").Sessions == before {
 					more = append(more, e.stream(1)...)

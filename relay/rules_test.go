@@ -123,7 +123,7 @@ func TestNoKeyIsRepeated(t *testing.T) {
 		app, name string
 		isPlay    bool
 	}{
-		{"liev/marker3-key-1", "", false}, {"marker3-key-1", "", true}, {"liev/marker3-key-1", "x", false},
+		{"liev/marker3-key-1", "", false}, {"marker3-key-1", "", true}, {"liev/marker3-key-1", "x", false}, {"marker3-key-1", "x", false},
 		{"live/marker3-key-2", "", false}, {"marker3-key-2", "", false}, {"", "marker3-key-2", false},
 		{"pull", "marker3-key-1", false}, {"pull/marker3", "", false},
 	} {

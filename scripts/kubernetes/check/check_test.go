@@ -53,6 +53,7 @@ func documents(t *testing.T, name string) (all []any) {
 
 func TestDeployment(t *testing.T) {
 	var pods meta.ObjectMeta
+	var relay core.Container
 	for _, object := range documents(t, "deployment.yaml") {
 		switch o := object.(type) {
 		case *apps.Deployment:
@@ -61,10 +62,14 @@ func TestDeployment(t *testing.T) {
 			if len(o.Spec.Template.Spec.Containers) != 1 {
 				t.Fatal("not one container")
 			}
+			relay = o.Spec.Template.Spec.Containers[0]
 			checkPod(t, o.Spec.Template.Spec)
-			checkRelay(t, o.Spec.Template.Spec.Containers[0])
+			checkRelay(t, relay)
 		case *core.Service:
 			selected(t, o.Name, &meta.LabelSelector{MatchLabels: o.Spec.Selector}, pods)
+			if port := o.Spec.Ports[0].TargetPort.StrVal; !hasPort(relay, port) {
+				t.Errorf("%s leads to port %q, which nothing has", o.Name, port)
+			}
 		case *policy.PodDisruptionBudget:
 			selected(t, o.Name, o.Spec.Selector, pods)
 		}
