@@ -40,6 +40,7 @@ type Zego struct {
 	budget    *budget
 	endpoints *endpoints
 	clock     *signingClock
+	turns     turns
 	signer    atomic.Pointer[Signer]
 
 	mu              sync.Mutex
@@ -141,7 +142,12 @@ func (z *Zego) askAndMend(ctx context.Context, endpoint *url.URL, id string, r R
 		if err := z.budget.wait(ctx, r.Urgency); err != nil {
 			return Answer{}, &Error{Err: fmt.Errorf("%w before its turn: %w", errCalledOff, err)}
 		}
+		done, over := z.turns.take(ctx, id)
+		if over != nil {
+			return Answer{}, &Error{Err: fmt.Errorf("%w before its turn: %w", errCalledOff, over)}
+		}
 		answer, err := z.ask(ctx, endpoint, id, r.Direction)
+		done()
 		switch {
 		case err == nil:
 			return answer, nil
