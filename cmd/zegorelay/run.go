@@ -31,13 +31,16 @@ func (runCommand) Run(ctx context.Context, t terminal) error {
 	outliveReaders()
 	log, queue := newLogger(t.err, cfg)
 	defer queue.Close()
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	log.Info().Str(logVersion, version().String()).Uint32(logAppID, cfg.AppID).Msg("zegorelay started")
 	d, err := prepare(cfg, log)
 	if err != nil {
 		log.Error().Err(err).Msg("zegorelay could not start")
 		return logged{err}
 	}
-	d.logDropped = queue.Dropped
+	d.logDropped, d.hangups = queue.Dropped, hangups
 	log.Info().Str(logServer, d.publishURL()).Str(logKey, "a StreamId of your choice").
 		Msg("zegorelay is ready: give this server and a stream key to the encoder")
 	if err := d.run(ctx); err != nil {
@@ -79,8 +82,9 @@ type daemon struct {
 	http     net.Listener   // nil if it is off
 	log      zerolog.Logger
 
-	logDropped func() uint64   // lines that could not be logged; nil if nobody counts
-	manager    *serviceManager // nil if nobody may supervise it or ask it to reload
+	logDropped func() uint64    // lines that could not be logged; nil if nobody counts
+	hangups    <-chan os.Signal // ask for the configuration to be read again; nil: nobody does
+	manager    *serviceManager  // may be one that isn't there
 }
 
 // newDaemon connects the rooms of the house and opens its doors, of which some may
@@ -112,7 +116,7 @@ func newDaemon(cfg *config.Config, log zerolog.Logger, sockets inherited) (*daem
 		MaxStreams:       cfg.MaxStreams,
 		MaxConnections:   cfg.MaxConnections,
 	})
-	d := &daemon{cfg: cfg, zego: zego, relay: server, log: log}
+	d := &daemon{cfg: cfg, zego: zego, relay: server, log: log, manager: &serviceManager{}}
 	if err := d.listen(sockets); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -149,13 +153,8 @@ func (d *daemon) run(ctx context.Context) error {
 		return nil
 	})
 	drained := make(chan struct{})
-	if d.manager != nil {
-		hangups := make(chan os.Signal, 1)
-		signal.Notify(hangups, syscall.SIGHUP) // before anybody is told that we are ready
-		defer signal.Stop(hangups)
-		work.Go(func() error { d.reloadOn(ctx, hangups); return nil })
-		work.Go(func() error { supervise(ctx, d.manager, d.relay, drained, d.cfg.ShutdownTimeout); return nil })
-	}
+	work.Go(func() error { d.reloadWhenAsked(ctx); return nil })
+	work.Go(func() error { supervise(ctx, d.manager, d.relay, drained, d.cfg.ShutdownTimeout); return nil })
 	work.Go(func() error {
 		defer stopWatching()
 		defer close(drained)

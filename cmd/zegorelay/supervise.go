@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -141,12 +140,12 @@ func statusLine(streams []relay.Status) string {
 	return line
 }
 
-// reloadOn reloads for every signal until ctx ends: SIGHUP is how the unit's ExecReload
-// asks.
-func (d *daemon) reloadOn(ctx context.Context, signals <-chan os.Signal) {
+// reloadWhenAsked reloads for every SIGHUP, by which the unit's ExecReload asks, until
+// ctx ends.
+func (d *daemon) reloadWhenAsked(ctx context.Context) {
 	for {
 		select {
-		case <-signals:
+		case <-d.hangups:
 			if err := d.manager.reloading(d.reload); err != nil {
 				d.log.Error().Err(err).Msg("not reloaded: what was in force stays")
 			}
