@@ -22,14 +22,10 @@ type reloaded struct {
 
 // reloadWhenAsked serves SIGHUP until ctx ends.
 func (d *daemon) reloadWhenAsked(ctx context.Context) {
-	reload := d.reload
-	if d.manager != nil { // who wants to know when that is over
-		reload = func() error { return d.manager.reloading(d.reload) }
-	}
 	for {
 		select {
 		case <-d.hangups:
-			if err := reload(); err != nil {
+			if err := d.manager.reloading(d.reload); err != nil {
 				d.log.Error().Strs(logProblems, problemsOf(err)).Msg("configuration not reloaded: the old one stayed in force")
 			}
 		case <-ctx.Done():

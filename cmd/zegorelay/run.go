@@ -83,7 +83,7 @@ type daemon struct {
 	http     net.Listener   // nil if it is off
 	log      zerolog.Logger
 
-	manager    *serviceManager     // nil if nobody may supervise it or ask it to reload
+	manager    *serviceManager     // may be one that isn't there
 	logDropped func() uint64       // lines that could not be logged; nil if nobody counts
 	setLevel   func(zerolog.Level) // of the log; nil if it stays
 	hangups    <-chan os.Signal    // ask for the configuration to be read again; nil: nobody does
@@ -120,7 +120,7 @@ func newDaemon(cfg *config.Config, log zerolog.Logger, sockets inherited) (*daem
 		MaxStreams:       cfg.MaxStreams,
 		MaxConnections:   cfg.MaxConnections,
 	})
-	d := &daemon{cfg: cfg, zego: zego, relay: server, log: log}
+	d := &daemon{cfg: cfg, zego: zego, relay: server, log: log, manager: &serviceManager{}}
 	d.reloaded.Store(&reloaded{cfg: cfg, ok: true, at: time.Now()})
 	if err := d.listen(sockets); err != nil {
 		return nil, errors.Join(err, d.close())
@@ -158,10 +158,8 @@ func (d *daemon) run(ctx context.Context) error {
 		return nil
 	})
 	drained := make(chan struct{})
-	if d.manager != nil {
-		work.Go(func() error { supervise(ctx, d.manager, d.relay, drained, d.cfg.ShutdownTimeout); return nil })
-	}
 	work.Go(func() error { d.reloadWhenAsked(ctx); return nil })
+	work.Go(func() error { supervise(ctx, d.manager, d.relay, drained, d.cfg.ShutdownTimeout); return nil })
 	work.Go(func() error {
 		defer stopWatching()
 		defer close(drained)
