@@ -178,3 +178,15 @@ func TestStreamsFileFromWindows(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Whatever the file holds, reading it returns.
+func FuzzStreamsFile(f *testing.F) {
+	f.Add("log_level: debug\nstreams:\n  - {name: a, stream_id: id1, key: marker1key, allow: [any], user: u, password: marker1pw}\n")
+	f.Add("streams: &a\n  - <<: *a\n  - ? x\n  : |\n   y\n  - !!str 1\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		var p parser
+		s := &streamsFile{file: "f", defaultApp: "live", p: &p}
+		s.read(text)
+		s.checkAll("pull")
+	})
+}

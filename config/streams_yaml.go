@@ -20,7 +20,7 @@ import (
 // read reads the whole file; what is wrong in it becomes problems.
 func (f *streamsFile) read(text string) {
 	text = strings.TrimPrefix(text, "\ufeff") // some editors of Windows begin files with it
-	tree, err := yamlparser.ParseBytes([]byte(text), 0, yamlparser.AllowDuplicateMapKey())
+	tree, err := parseYAML(text)
 	if err != nil {
 		line := 1
 		if broken, ok := errors.AsType[*yaml.SyntaxError](err); ok && broken.Token != nil {
@@ -53,6 +53,17 @@ func (f *streamsFile) read(text string) {
 		}
 		f.list(line, value)
 	})
+}
+
+// parseYAML is the parser without its panics: a file that is read again while streams run
+// must not end them.
+func parseYAML(text string) (tree *ast.File, err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("the parser failed") // with what, might quote a key
+		}
+	}()
+	return yamlparser.ParseBytes([]byte(text), 0, yamlparser.AllowDuplicateMapKey())
 }
 
 // list reads the entries.
