@@ -141,9 +141,9 @@ func (f *streamsFile) complete(s *Stream) {
 	case s.StreamID == "":
 		f.problem(s.line, "is an entry without stream_id", "add the StreamId that ZEGO's players know")
 	case !goodStreamID.MatchString(s.StreamID):
-		f.problem(s.line, fmt.Sprintf("has %q, which can't be a ZEGO StreamId", s.StreamID), "use 1 to 256 letters, digits, - and _ only")
+		f.problem(s.line, fmt.Sprintf("has a stream_id of %d characters that can't be a ZEGO StreamId", len(s.StreamID)), "use 1 to 256 letters, digits, - and _ only")
 	case !goodName.MatchString(s.Name):
-		f.problem(s.line, fmt.Sprintf("has the name %q", s.Name), "use letters, digits, dots, - and _ only")
+		f.problem(s.line, fmt.Sprintf("has a name of %d characters with some that it can't have", len(s.Name)), "use letters, digits, dots, - and _ only")
 	}
 	const remedy = "make one with: zegorelay genkey"
 	switch {
@@ -164,7 +164,7 @@ func (f *streamsFile) checkLogin(s *Stream) {
 	case s.User == "" || password == "":
 		f.problem(s.line, "has one of user and password", "give both, or neither")
 	case !goodName.MatchString(s.User):
-		f.problem(s.line, fmt.Sprintf("has the user %q", s.User), "use letters, digits, dots, - and _ only")
+		f.problem(s.line, fmt.Sprintf("has a user of %d characters with some that it can't have", len(s.User)), "use letters, digits, dots, - and _ only")
 	case len(password) < leastPassword || len(password) > mostPassword || !goodPassword.MatchString(password):
 		f.problem(s.line, "has a password that is too short, too long, or not plain ASCII",
 			fmt.Sprintf("use %d to %d letters, digits and signs, without spaces", leastPassword, mostPassword))

@@ -110,7 +110,7 @@ func TestSinsOfTheStreamsFile(t *testing.T) {
 		good + "  - {key: marker1key2}":  {":3 is an entry without stream_id"},
 		good + "  - {stream_id: b, key}": {":3 has key without a value"},
 		good + "  - stream_id: b\n    key: marker1\n":       {":3 has a key of 7 characters, too few"},
-		good + "  - {stream_id: b.c, key: marker1key2}":     {`:3 has "b.c", which can't be a ZEGO StreamId`},
+		good + "  - {stream_id: b.c, key: marker1key2}":     {`:3 has a stream_id of 3 characters that can't be a ZEGO StreamId`},
 		good + "  - {stream_id: b, key: 'marker1 key?'}":    {":3 has a key that not every encoder can send"},
 		good + "  - {stream_id: b, key: marker1key}":        {":3 has the same key as the entry of line 2"},
 		good + "  - {stream_id: id1, name: b, key: id1}":    {":3 has the same stream_id as the entry of line 2"},
@@ -127,7 +127,7 @@ func TestSinsOfTheStreamsFile(t *testing.T) {
 		good + "  - stream_id: b\n    key: marker1key2\n    allow: []":                 {":5 has an empty allow"},
 		good + "  - {stream_id: b, key: marker1key2, user: x}":                         {":3 has one of user and password"},
 		good + "  - {stream_id: b, key: marker1key2, user: x, password: marker1}":      {":3 has a password that is too short"},
-		good + "  - {stream_id: b, key: marker1key2, user: 'x y', password: marker11}": {`:3 has the user "x y"`},
+		good + "  - {stream_id: b, key: marker1key2, user: 'x y', password: marker11}": {`:3 has a user of 3 characters`},
 		good + "  - {stream_id: b, key: marker1key2, user: x, password: marker11, app: x}": {
 			":3 shares the app x with the entry of line 2, and only one of them has a user"},
 		good + "  - {stream_id: b, key: marker1key2, app: pull}": {":3 has the app pull, which is for playing"},

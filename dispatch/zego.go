@@ -108,8 +108,9 @@ func newTransport() *http.Transport {
 	}
 }
 
-// Dispatch asks for the nodes of a stream. It blocks for the budget, then for
-// at most the timeout per endpoint, and no longer than ctx. Its errors match
+// Dispatch asks for the nodes of a stream. It blocks for the budget, for another
+// request of the same StreamId, then for at most the timeout per endpoint, and no
+// longer than ctx. Its errors match
 // *Error, and if ctx ended also the cause of that.
 func (z *Zego) Dispatch(ctx context.Context, r Request) (Answer, error) {
 	id, err := z.o.sentID(r.StreamID)
@@ -146,6 +147,7 @@ func (z *Zego) askAndMend(ctx context.Context, endpoint *url.URL, id string, r R
 		if over != nil {
 			return Answer{}, &Error{Err: fmt.Errorf("%w before its turn: %w", errCalledOff, over)}
 		}
+		signer := z.signer.Load()
 		answer, err := z.ask(ctx, endpoint, id, r.Direction)
 		done()
 		switch {
@@ -155,6 +157,8 @@ func (z *Zego) askAndMend(ctx context.Context, endpoint *url.URL, id string, r R
 			z.budget.slowDown(err.retryAfter)
 		case err.Code == codeExpired && z.clock.correct():
 			continue
+		case err.Verdict == Operator && z.signer.Load() != signer:
+			continue // the secret has been changed meanwhile
 		case err.Code == codeClientIP && z.dropClientIP():
 			continue
 		}

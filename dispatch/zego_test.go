@@ -160,3 +160,21 @@ func TestSetSecret(t *testing.T) {
 		t.Errorf("signed with the first secret: %d, with the other: %d, want 20 and 20", signed[testSecret], signed[other])
 	}
 }
+
+// A secret that is changed while a request with the old one is under way is used at
+// once: the old one's refusal says nothing of it.
+func TestSecretChangesUnderARequest(t *testing.T) {
+	var z *Zego
+	calls := 0
+	z = zegoAt(t, Options{}, func(w http.ResponseWriter, _ *http.Request) {
+		if calls++; calls == 1 {
+			z.SetSecret("ffeeddccbbaa99887766554433221100")
+			_, _ = io.WriteString(w, `{"Code":100000005,"Message":"signature","RequestId":"1"}`)
+			return
+		}
+		_, _ = io.WriteString(w, good)
+	})
+	if _, err := z.Dispatch(t.Context(), Request{StreamID: "cam1", Direction: Push}); err != nil || calls != 2 {
+		t.Errorf("%d calls, %v", calls, err)
+	}
+}

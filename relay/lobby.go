@@ -110,7 +110,7 @@ func (v *visit) stopWaiting() {
 
 func addrOf(a net.Addr) netip.Addr {
 	if tcp, ok := a.(*net.TCPAddr); ok {
-		return tcp.AddrPort().Addr().Unmap()
+		return tcp.AddrPort().Addr().Unmap().WithZone("") // prefixes have no zones
 	}
 	return netip.Addr{}
 }

@@ -133,7 +133,7 @@ func (b *rulebook) publishApps(usual string) []string {
 // say their key.
 func (s *Server) needsLogin(app string) bool {
 	book := s.rules.Load()
-	return book != nil && book.private[placeOf(false, app, "", book.publishApps(s.o.App)).app]
+	return book != nil && book.private[placeOf(false, app, "", append(book.publishApps(s.o.App), s.o.PullApp)).app]
 }
 
 // password returns that of a user, if there is such a user.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"zegorelay/config"
@@ -49,6 +50,9 @@ func (d *daemon) reload() error {
 	changed := d.change(was.cfg, is)
 	d.reloaded.Store(&reloaded{cfg: is, ok: true, at: time.Now()})
 	d.log.Info().Strs(logChanged, changed).Msg("configuration reloaded")
+	if os.Getenv("CREDENTIALS_DIRECTORY") != "" {
+		d.log.Warn().Msg("what systemd has handed over as credentials is what it was at the start: a change of that takes a restart")
+	}
 	return nil
 }
 

@@ -69,10 +69,11 @@ func (m *serviceManager) isReady(status string) {
 func (m *serviceManager) isNow(status string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if status != m.status {
-		m.status = status
-		m.tell("STATUS=" + status)
+	if m.stopping || status == m.status {
+		return
 	}
+	m.status = status
+	m.tell("STATUS=" + status)
 }
 
 // isAlive feeds the watchdog.
