@@ -21,9 +21,6 @@ const (
 
 	// maxGuessers bounds what is remembered; the oldest goes first.
 	maxGuessers = 4096
-
-	// guesserBits is what of an IPv6 address counts: one customer has all the rest.
-	guesserBits = 64
 )
 
 // guesses slows down who tries keys. All answers are slowed, not only the wrong ones:
@@ -48,7 +45,7 @@ func (g *guesses) failed(addr netip.Addr) {
 	defer g.mu.Unlock()
 	now := time.Now()
 	g.forget(now)
-	addr = guesserOf(addr)
+	addr = network(addr)
 	e := g.seen[addr]
 	if e == nil {
 		e = g.byAge.PushBack(&guesser{addr: addr})
@@ -63,7 +60,7 @@ func (g *guesses) failed(addr netip.Addr) {
 func (g *guesses) delay(addr netip.Addr) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	e := g.seen[guesserOf(addr)]
+	e := g.seen[network(addr)]
 	if e == nil {
 		return 0
 	}
@@ -101,12 +98,4 @@ func (g *guesses) forget(now time.Time) {
 		g.byAge.Remove(e)
 		delete(g.seen, who.addr)
 	}
-}
-
-// guesserOf is who is behind an address.
-func guesserOf(addr netip.Addr) netip.Addr {
-	if network, err := addr.WithZone("").Prefix(guesserBits); addr.Is6() && err == nil {
-		return network.Addr()
-	}
-	return addr
 }

@@ -53,11 +53,11 @@ func TestGuesserOf(t *testing.T) {
 		"2001:db8:1:2:3::": "2001:db8:1:2::",
 		"fe80::1%eth0":     "fe80::",
 	} {
-		if got := guesserOf(netip.MustParseAddr(addr)); got != netip.MustParseAddr(want) {
+		if got := network(netip.MustParseAddr(addr)); got != netip.MustParseAddr(want) {
 			t.Errorf("%s: got %v, want %s", addr, got, want)
 		}
 	}
-	if guesserOf(netip.Addr{}).IsValid() {
+	if network(netip.Addr{}).IsValid() {
 		t.Error("an address out of nothing")
 	}
 }
