@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"container/list"
 	"context"
 	"net/netip"
 	"sync"
@@ -26,18 +25,13 @@ const (
 // guesses slows down who tries keys. All answers are slowed, not only the wrong ones:
 // else who gets none at once would know, and go on to the next.
 type guesses struct {
-	mu    sync.Mutex
-	seen  map[netip.Addr]*list.Element // of *guesser
-	byAge list.List                    // the longest not seen first
+	mu                  sync.Mutex
+	repeats[netip.Addr] // wrong ones
 }
 
-type guesser struct {
-	addr  netip.Addr
-	wrong int
-	last  time.Time
+func newGuesses() *guesses {
+	return &guesses{repeats: repeats[netip.Addr]{most: maxGuessers, life: guessLife}}
 }
-
-func newGuesses() *guesses { return &guesses{seen: make(map[netip.Addr]*list.Element)} }
 
 // failed notes a wrong guess.
 func (g *guesses) failed(addr netip.Addr) {
@@ -45,27 +39,18 @@ func (g *guesses) failed(addr netip.Addr) {
 	defer g.mu.Unlock()
 	now := time.Now()
 	g.forget(now)
-	addr = network(addr)
-	e := g.seen[addr]
-	if e == nil {
-		e = g.byAge.PushBack(&guesser{addr: addr})
-		g.seen[addr] = e
-	}
-	who := e.Value.(*guesser)
-	who.wrong, who.last = who.wrong+1, now
-	g.byAge.MoveToBack(e)
+	g.note(network(addr), now)
 }
 
 // delay is how long an answer to an address has to take.
 func (g *guesses) delay(addr netip.Addr) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	e := g.seen[network(addr)]
-	if e == nil {
+	who := g.get(network(addr))
+	if who == nil {
 		return 0
 	}
-	who := e.Value.(*guesser)
-	beyond := who.wrong - freeGuesses
+	beyond := who.times - freeGuesses
 	if beyond < 0 || time.Since(who.last) >= guessLife {
 		return 0
 	}
@@ -85,17 +70,5 @@ func (g *guesses) wait(ctx context.Context, addr netip.Addr) error {
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	}
-}
-
-// forget makes room for one more, and drops who has not guessed for long.
-func (g *guesses) forget(now time.Time) {
-	for e := g.byAge.Front(); e != nil; e = g.byAge.Front() {
-		who := e.Value.(*guesser)
-		if len(g.seen) < maxGuessers && now.Sub(who.last) < guessLife {
-			return
-		}
-		g.byAge.Remove(e)
-		delete(g.seen, who.addr)
 	}
 }

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"container/list"
 	"net/netip"
 	"sync"
 	"time"
@@ -23,10 +22,9 @@ const (
 // refusals counts clients that are refused again and again, so that one which tries
 // ten times a second, all night, is worth a few lines of the log.
 type refusals struct {
-	mu      sync.Mutex
-	seen    map[refusalKey]*list.Element // of *refusalCount
-	byAge   list.List                    // the longest not seen first
-	reasons map[netip.Addr]int           // how many of seen an address has
+	mu sync.Mutex
+	repeats[refusalKey]
+	reasons map[netip.Addr]int // how many keys an address has
 }
 
 type refusalKey struct {
@@ -34,14 +32,10 @@ type refusalKey struct {
 	reason string // empty: any, of an address with too many
 }
 
-type refusalCount struct {
-	refusalKey
-	times int
-	last  time.Time
-}
-
 func newRefusals() *refusals {
-	return &refusals{seen: make(map[refusalKey]*list.Element), reasons: make(map[netip.Addr]int)}
+	r := &refusals{reasons: make(map[netip.Addr]int)}
+	r.repeats = repeats[refusalKey]{most: maxRefusals, life: refusalLife, forgot: r.release}
+	return r
 }
 
 // count counts a refusal. It returns how many there were of its kind lately, and
@@ -53,44 +47,18 @@ func (r *refusals) count(addr netip.Addr, reason string) (times int, isWorthALin
 	r.forget(now)
 	addr = network(addr)
 	key := refusalKey{addr, reason}
-	if r.seen[key] == nil && r.reasons[addr] >= maxReasons {
+	if r.get(key) == nil && r.reasons[addr] >= maxReasons {
 		key.reason = ""
 	}
-	e := r.seen[key]
-	if e == nil {
-		e = r.byAge.PushBack(&refusalCount{refusalKey: key})
-		r.seen[key] = e
+	if times = r.note(key, now); times == 1 {
 		r.reasons[addr]++
 	}
-	c := e.Value.(*refusalCount)
-	c.times, c.last = c.times+1, now
-	r.byAge.MoveToBack(e)
-	return c.times, c.times&(c.times-1) == 0
+	return times, times&(times-1) == 0
 }
 
-// network is what one client has to itself: of IPv6 that is a /64, at least.
-func network(addr netip.Addr) netip.Addr {
-	if !addr.Is6() {
-		return addr
-	}
-	p, err := addr.WithZone("").Prefix(64)
-	if err != nil {
-		return addr
-	}
-	return p.Addr()
-}
-
-// forget makes room for one more, and drops what has not come again.
-func (r *refusals) forget(now time.Time) {
-	for e := r.byAge.Front(); e != nil; e = r.byAge.Front() {
-		c := e.Value.(*refusalCount)
-		if len(r.seen) < maxRefusals && now.Sub(c.last) < refusalLife {
-			return
-		}
-		r.byAge.Remove(e)
-		delete(r.seen, c.refusalKey)
-		if r.reasons[c.addr]--; r.reasons[c.addr] == 0 {
-			delete(r.reasons, c.addr)
-		}
+// release gives an address the place of a key back that is forgotten.
+func (r *refusals) release(key refusalKey) {
+	if r.reasons[key.addr]--; r.reasons[key.addr] == 0 {
+		delete(r.reasons, key.addr)
 	}
 }

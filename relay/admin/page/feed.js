@@ -17,7 +17,6 @@ export function listen(on) {
   let state = '';
   let connection = null;
   let begun = 0; // when the connection was begun
-  let lastID = '';
 
   const enter = (next, why) => {
     if (next === state) return;
@@ -29,7 +28,7 @@ export function listen(on) {
     connection = new AbortController();
     begun = Date.now();
     const answer = await fetch(base + 'events', {
-      headers: { Accept: 'text/event-stream', ...(lastID ? { 'Last-Event-ID': lastID } : {}), ...authorization() },
+      headers: { Accept: 'text/event-stream', ...authorization() },
       cache: 'no-store', signal: connection.signal,
     });
     if (answer.status === 401 || answer.status === 403) {
@@ -58,7 +57,6 @@ export function listen(on) {
       const value = colon < 0 ? '' : line.slice(colon + 1).replace(/^ /, '');
       if (name === 'event') kind = value;
       else if (name === 'data') data.push(value);
-      else if (name === 'id') lastID = value;
     }
     if (!data.length) return;
     const told = JSON.parse(data.join('\n'));
