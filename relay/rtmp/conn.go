@@ -54,6 +54,9 @@ type conn struct {
 
 	queued atomic.Uint64 // bytes of all that was queued: known while a write hangs
 
+	beforeWait func()                    // is called before input is waited for; may be nil
+	stopBy     atomic.Pointer[time.Time] // it is to be paused, at the latest then; nil: it isn't
+
 	mu      sync.Mutex // guards out and writeBy, and keeps messages whole
 	out     *Writer
 	writeBy time.Time
@@ -62,7 +65,7 @@ type conn struct {
 func newConn(nc net.Conn, limits Limits) *conn {
 	wire := unannounced(nc)
 	c := &conn{nc: nc, in: NewReader(wire, limits), out: NewWriter(wire), ackEvery: ackAtMost}
-	c.in.onRead = c.afterRead
+	c.in.onRead, c.in.beforeRead, c.out.onFailure = c.afterRead, c.beforeRead, c.afterFailure
 	return c
 }
 
@@ -91,6 +94,9 @@ func (c *conn) read() (Message, error) {
 		}
 		m, err := c.in.ReadMessage()
 		if err != nil {
+			if err = c.afterReadFailure(err); err == nil {
+				continue
+			}
 			return Message{}, err
 		}
 		switch m.Type {
@@ -236,7 +242,10 @@ func (c *conn) extend(by *time.Time, timeout time.Duration, set func(time.Time) 
 		return
 	}
 	*by = next
-	_ = set(next) // only fails on a closed connection, which says so itself
+	_ = set(next)                             // only fails on a closed connection, which says so itself
+	if stop := c.stopBy.Load(); stop != nil { // after that: who pauses may have come in between
+		_ = set(*stop)
+	}
 }
 
 // finish closes the connection so that what was sent arrives: our side first,
@@ -248,7 +257,16 @@ func (c *conn) finish(patience time.Duration) {
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	if c.nc.SetReadDeadline(time.Now().Add(patience)) == nil {
+	if c.setReadDeadline(time.Now().Add(patience)) == nil {
 		_, _ = io.Copy(io.Discard, c.nc)
 	}
+}
+
+// setReadDeadline sets the end of the peer's time, which a pause may bring before.
+func (c *conn) setReadDeadline(t time.Time) error {
+	err := c.nc.SetReadDeadline(t)
+	if stop := c.stopBy.Load(); stop != nil { // after that: who pauses may have come in between
+		err = c.nc.SetReadDeadline(*stop)
+	}
+	return err
 }

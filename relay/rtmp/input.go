@@ -40,43 +40,48 @@ func (r *Reader) peek(n int) ([]byte, error) {
 	return r.buf[r.start : r.start+n], nil
 }
 
-// fill reads until n bytes are buffered.
+// fill reads until n bytes are buffered. What has been taken of a header stays: it
+// may be put back.
 func (r *Reader) fill(n int) error {
-	r.end = copy(r.buf, r.buf[r.start:r.end])
-	r.start = 0
-	for r.end < n {
+	keep := r.start
+	if r.inHeader {
+		keep, r.mark = r.mark, 0
+	}
+	r.end = copy(r.buf, r.buf[keep:r.end])
+	r.start -= keep
+	for r.end-r.start < n {
 		got, err := r.readMore()
 		r.end += got
 		if r.end == len(r.buf) && len(r.buf) > 0 && len(r.buf) < readSize {
 			r.buf = append(r.buf, make([]byte, 3*len(r.buf))...) // there is more: ask for more
 		}
-		if err != nil && r.end < n {
+		if err != nil && r.end-r.start < n {
 			return err
 		}
 	}
 	return nil
 }
 
-// readFull fills p. What the buffer can't give and is longer than the buffer
-// goes past it.
-func (r *Reader) readFull(p []byte) error {
-	n := copy(p, r.buf[r.start:r.end])
+// readFull fills p, up to an error. What the buffer can't give and is longer than
+// the buffer goes past it.
+func (r *Reader) readFull(p []byte) (n int, err error) {
+	n = copy(p, r.buf[r.start:r.end])
 	r.start += n
-	for p = p[n:]; len(p) >= readSize; p = p[n:] {
-		var err error
-		if n, err = r.readSome(p); err != nil && n < len(p) {
-			return err
+	for len(p)-n >= readSize {
+		got, err := r.readSome(p[n:])
+		if n += got; err != nil && n < len(p) {
+			return n, err
 		}
 	}
-	for len(p) > 0 {
+	for n < len(p) {
 		if err := r.fill(1); err != nil {
-			return err
+			return n, err
 		}
-		n = copy(p, r.buf[r.start:r.end])
-		r.start += n
-		p = p[n:]
+		got := copy(p[n:], r.buf[r.start:r.end])
+		r.start += got
+		n += got
 	}
-	return nil
+	return n, nil
 }
 
 // readMore is one read from the source into the buffer. A Reader that has a pool, and
@@ -87,7 +92,9 @@ func (r *Reader) readMore() (int, error) {
 		return r.readSome(r.buf[r.end:])
 	}
 	r.dropBuffer()
-	r.wait()
+	if err := r.wait(); err != nil {
+		return 0, err
+	}
 	n, err := r.lazy.readInto(r.takeBuffer, r.giveBuffer)
 	return r.took(n, err)
 }
@@ -108,15 +115,18 @@ func (r *Reader) dropBuffer() {
 
 // readSome is one read from the source, counted and reported.
 func (r *Reader) readSome(p []byte) (int, error) {
-	r.wait()
+	if err := r.wait(); err != nil {
+		return 0, err
+	}
 	return r.took(r.src.Read(p))
 }
 
 // wait is called before every read.
-func (r *Reader) wait() {
-	if r.beforeRead != nil {
-		r.beforeRead()
+func (r *Reader) wait() error {
+	if r.beforeRead == nil {
+		return nil
 	}
+	return r.beforeRead()
 }
 
 // took is called after every read.

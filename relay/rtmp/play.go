@@ -19,7 +19,7 @@ import (
 // goroutine calls the others.
 func (s *Session) Hold() error {
 	s.c.setTimeouts(Timeouts{Write: s.c.timeouts.Write})
-	if err := s.c.nc.SetReadDeadline(time.Time{}); err != nil {
+	if err := s.c.setReadDeadline(time.Time{}); err != nil {
 		return err
 	}
 	for {

@@ -132,14 +132,13 @@ func (c *rawTCP) readNow() (int, error) {
 }
 
 // writev writes all pieces, in one system call if the kernel takes them. It eats
-// them.
-func (c *rawTCP) writev(pieces net.Buffers) error {
-	var err error
+// them, and returns what is left after an error.
+func (c *rawTCP) writev(pieces net.Buffers) (rest net.Buffers, err error) {
 	for len(pieces) > 0 && err == nil {
 		c.write.load(pieces)
 		pieces, err = c.written(pieces, c.raw.Write(c.write.do))
 	}
-	return err
+	return pieces, err
 }
 
 // tryWritev writes of pieces what the kernel takes now, and returns the rest. It

@@ -30,8 +30,9 @@ type Reader struct {
 	buf        []byte // buf[start:end] has arrived and is not parsed yet
 	start, end int
 
-	// beforeRead, if not nil, is called before every read from src, which may block.
-	beforeRead func()
+	// beforeRead, if not nil, is called before every read from src, which may block,
+	// and may do without it by an error.
+	beforeRead func() error
 	// onRead, if not nil, is called after every read from src, so that long
 	// messages are acknowledged while they arrive.
 	onRead func() error
@@ -45,6 +46,12 @@ type Reader struct {
 	last         *chunkStream // of them
 	unfinished   int          // room of all bodies that have begun
 	unrepeated   bool         // this peer leaves the extended timestamp out of fmt 3
+
+	// The chunk under way: a read that fails, and is tried again, goes on in it.
+	inHeader bool         // its header is being read, which begins …
+	mark     int          // … here in buf
+	under    *chunkStream // else: the chunk stream that it is of, …
+	left     int          // … and what of its body hasn't arrived
 
 	takeBuffer func() []byte // newBuffer, made once
 	giveBuffer func()        // dropBuffer, likewise
@@ -91,7 +98,8 @@ func (r *Reader) UsePool(p *Pool) { r.pool = p }
 
 // ReadMessage returns the next message that is complete. The payload is the
 // caller's to keep. Its errors match ErrProtocol, ErrTooBig, ErrPeerClosed, or
-// what the connection gave.
+// what the connection gave. After an error of the connection that passes, such as
+// a deadline, the next call goes on where this one stopped.
 func (r *Reader) ReadMessage() (Message, error) {
 	for {
 		m, done, err := r.readChunk()
@@ -115,17 +123,16 @@ func (r *Reader) ReadMessage() (Message, error) {
 	}
 }
 
-// readChunk reads one chunk; done says that it completed a message.
+// readChunk reads one chunk, or the rest of one; done says that it completed a
+// message.
 func (r *Reader) readChunk() (m Message, done bool, err error) {
-	format, cs, err := r.readBasicHeader()
-	if err != nil {
-		return Message{}, false, err
+	if r.left == 0 {
+		if err := r.readHeader(); err != nil {
+			return Message{}, false, err
+		}
 	}
-	if err := r.readMessageHeader(format, cs); err != nil {
-		return Message{}, false, err
-	}
-	n := min(cs.length-len(cs.body), r.chunkSize)
-	if err := r.readBody(cs, n); err != nil {
+	cs := r.under
+	if err := r.readBody(cs); err != nil {
 		return Message{}, false, err
 	}
 	if len(cs.body) < cs.length {
@@ -134,6 +141,32 @@ func (r *Reader) readChunk() (m Message, done bool, err error) {
 	m = Message{Type: cs.typ, Timestamp: cs.timestamp, StreamID: cs.streamID, Payload: cs.body, home: r.pool}
 	r.forget(cs)
 	return m, true, nil
+}
+
+// readHeader reads what a chunk begins with. Where it fails it has taken nothing:
+// no chunk stream is changed before all of the header is there.
+func (r *Reader) readHeader() error {
+	r.inHeader, r.mark = true, r.start
+	format, cs, err := r.readBasicHeader()
+	if err == nil {
+		err = r.readMessageHeader(format, cs)
+	}
+	r.inHeader = false
+	if err != nil {
+		r.start = r.mark
+		return err
+	}
+	r.under, r.left = cs, min(cs.length-len(cs.body), r.chunkSize)
+	return nil
+}
+
+// isBetween reports whether nothing of another message has arrived.
+func (r *Reader) isBetween() bool {
+	begins := r.start
+	if r.inHeader {
+		begins = r.mark
+	}
+	return r.unfinished == 0 && begins == r.end
 }
 
 // readBasicHeader reads 1 to 3 bytes (§5.3.1.1).
@@ -183,24 +216,28 @@ func (r *Reader) readMessageHeader(format byte, cs *chunkStream) error {
 		}
 		return nil
 	}
-	h, err := r.next([...]int{11, 7, 3}[format])
+	size := [...]int{11, 7, 3}[format]
+	h, err := r.peek(size)
 	if err != nil {
 		return err
 	}
 	time := uint24(h)
+	extended := time == extendedMark
+	if extended {
+		if h, err = r.peek(size + 4); err != nil {
+			return err
+		}
+		size += 4
+		time = binary.BigEndian.Uint32(h[size-4:])
+		cs.extension = time
+	}
+	r.start += size
+	cs.extended = extended
 	if format <= 1 {
 		cs.length, cs.typ = int(uint24(h[3:])), Type(h[6])
 	}
 	if format == 0 {
 		cs.streamID = binary.LittleEndian.Uint32(h[7:])
-	}
-	if cs.extended = time == extendedMark; cs.extended {
-		e, err := r.next(4)
-		if err != nil {
-			return err
-		}
-		time = binary.BigEndian.Uint32(e)
-		cs.extension = time
 	}
 	// A fmt 3 that begins a message repeats this value, also after a fmt 0
 	// (§5.3.1.2.4).
@@ -274,21 +311,21 @@ func (r *Reader) forget(cs *chunkStream) {
 	cs.begun, cs.body, cs.room = false, nil, 0
 }
 
-// readBody appends n bytes of input to the body of cs.
-func (r *Reader) readBody(cs *chunkStream, n int) error {
-	for n > 0 {
+// readBody appends to the body of cs what is left of the chunk.
+func (r *Reader) readBody(cs *chunkStream) error {
+	for r.left > 0 {
 		if len(cs.body) == cs.room {
 			if err := r.grow(cs, min(cs.length, 2*cs.room)); err != nil {
 				return err
 			}
 		}
 		have := len(cs.body)
-		piece := cs.body[have:min(cs.room, have+n)]
-		if err := r.readFull(piece); err != nil {
+		n, err := r.readFull(cs.body[have:min(cs.room, have+r.left)])
+		cs.body = cs.body[:have+n]
+		r.left -= n
+		if err != nil {
 			return err
 		}
-		cs.body = cs.body[:have+len(piece)]
-		n -= len(piece)
 	}
 	return nil
 }

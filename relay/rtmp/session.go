@@ -253,7 +253,7 @@ func (s *Session) UsePool(p *Pool) { s.c.in.pool = p }
 // BeforeWait has f called whenever Read is about to look for more input, after it
 // has returned all messages that were there: what is done for many at once is done
 // then.
-func (s *Session) BeforeWait(f func()) { s.c.in.beforeRead = f }
+func (s *Session) BeforeWait(f func()) { s.c.beforeWait = f }
 
 // Resume goes on with Read after a time without: only from here on the client may
 // be silent again.
@@ -279,7 +279,7 @@ func (s *Session) isGoodbye(streamID uint32, cmd command) bool {
 // GStreamer takes a server that is quicker for one that failed. It blocks for
 // at most a second.
 func (s *Session) Linger() {
-	if s.c.nc.SetReadDeadline(time.Now().Add(lingerPatience)) == nil {
+	if s.c.setReadDeadline(time.Now().Add(lingerPatience)) == nil {
 		_, _ = io.Copy(io.Discard, s.c.nc)
 	}
 	_ = s.c.nc.Close()

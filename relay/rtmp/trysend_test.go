@@ -101,7 +101,7 @@ func TestReaderHoldsNoBufferWhileItWaits(t *testing.T) {
 	pool := NewPool(1 << 20)
 	r.UsePool(pool)
 	waits := make(chan int, 100)
-	r.beforeRead = func() { waits <- len(r.buf) }
+	r.beforeRead = func() error { waits <- len(r.buf); return nil }
 	w := NewWriter(far)
 	for i := range 20 {
 		m := Message{Type: TypeVideo, StreamID: 1, Timestamp: uint32(i), Payload: payload(1+i*5000, byte(i))}

@@ -210,7 +210,7 @@ func (u *Upstream) UsePool(p *Pool) { u.c.in.pool = p }
 
 // BeforeWait has f called whenever Read is about to look for more input, after it
 // has returned all messages that were there.
-func (u *Upstream) BeforeWait(f func()) { u.c.in.beforeRead = f }
+func (u *Upstream) BeforeWait(f func()) { u.c.beforeWait = f }
 
 // IsUnpublished reports whether err is a node's word that the stream is not
 // published any more: its answer to Unpublish, or its own doing.
@@ -306,7 +306,7 @@ func (u *Upstream) Unpublish() error {
 	if half, ok := u.c.nc.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}
-	_ = u.c.nc.SetReadDeadline(time.Now().Add(goodbyePatience))
+	_ = u.c.setReadDeadline(time.Now().Add(goodbyePatience))
 	return err
 }
 

@@ -2,6 +2,7 @@ package rtmp
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 )
@@ -31,7 +32,7 @@ const (
 // it in one write. A Writer is for one goroutine at a time.
 type Writer struct {
 	dst       io.Writer
-	writev    func(net.Buffers) error                         // if dst takes many slices in one system call
+	writev    func(net.Buffers) (rest net.Buffers, err error) // if dst takes many slices in one system call
 	tryWritev func(net.Buffers) (rest net.Buffers, err error) // … and can do so without waiting
 	chunkSize int
 	sent      [chunkStreamCount]sentHeader
@@ -44,6 +45,10 @@ type Writer struct {
 	pieces  net.Buffers
 	eaten   net.Buffers // a copy of pieces for WriteTo, which eats its receiver
 	joined  []byte      // pieces for a dst that takes one at a time
+
+	// onFailure, if not nil, is told what a write has failed with, and says what is
+	// to be made of it.
+	onFailure func(error) error
 
 	failed error  // what a write has failed with
 	queued uint64 // bytes queued since the Writer was made
@@ -62,15 +67,15 @@ func NewWriter(dst io.Writer) *Writer {
 	w := &Writer{dst: dst, chunkSize: defaultChunkSize}
 	switch dst := dst.(type) {
 	case interface {
-		writev(pieces net.Buffers) error
+		writev(pieces net.Buffers) (rest net.Buffers, err error)
 		tryWritev(pieces net.Buffers) (rest net.Buffers, err error)
 	}:
 		w.writev, w.tryWritev = dst.writev, dst.tryWritev
 	case *net.TCPConn:
-		w.writev = func(pieces net.Buffers) error {
+		w.writev = func(pieces net.Buffers) (net.Buffers, error) {
 			w.eaten = pieces
 			_, err := w.eaten.WriteTo(dst)
-			return err
+			return nil, err
 		}
 	}
 	return w
@@ -107,14 +112,27 @@ func (w *Writer) Queued() uint64 { return w.queued }
 
 // Flush writes what is queued and blocks until it is written or the
 // connection's write deadline passes. After an error it writes no more, and has
-// that error for ever.
+// that error for ever; but an error that matches ErrPaused leaves what was not
+// written to the next Flush.
 func (w *Writer) Flush() error {
 	w.collect()
 	if w.failed == nil && len(w.pieces) > 0 {
-		w.failed = w.write()
+		rest, err := w.write()
+		if err = w.judge(err); errors.Is(err, ErrPaused) {
+			w.keep(rest)
+			return err
+		}
+		w.failed = err
 	}
 	w.reset()
 	return w.failed
+}
+
+// keep leaves the rest of pieces to be written.
+func (w *Writer) keep(rest net.Buffers) {
+	left := copy(w.pieces, rest)
+	clear(w.pieces[left:])
+	w.pieces = w.pieces[:left]
 }
 
 // reset forgets what was queued, also after an error: what was not written may be
@@ -137,32 +155,40 @@ func (w *Writer) TryFlush() (done bool) {
 		return true
 	}
 	rest, err := w.tryWritev(w.pieces)
-	w.failed = err
+	if err = w.judge(err); !errors.Is(err, ErrPaused) {
+		w.failed = err
+	}
 	if err != nil || len(rest) > 0 {
-		left := copy(w.pieces, rest)
-		clear(w.pieces[left:])
-		w.pieces = w.pieces[:left]
+		w.keep(rest)
 		return false
 	}
 	w.reset()
 	return true
 }
 
+// judge has the last word on what a write has failed with.
+func (w *Writer) judge(err error) error {
+	if err == nil || w.onFailure == nil {
+		return err
+	}
+	return w.onFailure(err)
+}
+
 // write sends pieces. What can't take many at once, such as TLS, gets one.
-func (w *Writer) write() error {
+func (w *Writer) write() (rest net.Buffers, err error) {
 	switch {
 	case w.writev != nil:
 		return w.writev(w.pieces)
 	case len(w.pieces) == 1:
-		_, err := w.dst.Write(w.pieces[0])
-		return err
+		_, err = w.dst.Write(w.pieces[0])
+		return nil, err
 	}
 	w.joined = w.joined[:0]
 	for _, piece := range w.pieces {
 		w.joined = append(w.joined, piece...)
 	}
-	_, err := w.dst.Write(w.joined)
-	return err
+	_, err = w.dst.Write(w.joined)
+	return nil, err
 }
 
 // queueHeader writes the header of the first chunk: fmt 1 where the far side
