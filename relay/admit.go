@@ -65,7 +65,7 @@ func (s *Server) admit(ctx, life context.Context, session *rtmp.Session) (*push,
 		return nil, nil, err
 	}
 	if !s.rules.Load().lists(wanted.id) { // SetRules has not seen p there
-		stream.leave(p, true)
+		stream.leave(p, errUnlisted, true)
 		return nil, nil, denied(rejectBadKey, "%s", errUnlisted).of(wanted.id)
 	}
 	if !isNew {
@@ -74,12 +74,12 @@ func (s *Server) admit(ctx, life context.Context, session *rtmp.Session) (*push,
 	select {
 	case verdict := <-stream.verdicts:
 		if refused := refusalFor(verdict); refused != nil {
-			stream.leave(p, true)
+			stream.leave(p, refused, true)
 			return nil, nil, refused.of(wanted.id)
 		}
 	case <-time.After(verdictWait):
 	case <-ctx.Done():
-		stream.leave(p, true)
+		stream.leave(p, nil, true)
 		return nil, nil, context.Cause(ctx)
 	}
 	return stream, p, nil
@@ -135,7 +135,7 @@ func (s *Server) contend(ctx context.Context, stream *push, p, holder *publisher
 	p.tookOver = !isSilent
 	stream.log.Warn().Str(logRemote, p.remote).Str(logFrom, holder.remote).Bool(logSilent, isSilent).
 		Msg("another encoder took the stream over")
-	holder.displace()
+	holder.end(errTakenOver)
 	select {
 	case <-holder.left:
 		return nil

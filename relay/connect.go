@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"os"
 	"time"
 
 	"zegorelay/dispatch"
@@ -24,6 +25,23 @@ type contact struct {
 	upstream *rtmp.Upstream
 	deadline time.Time // for Publish.Start or Play.Start
 	err      error
+}
+
+// node is a session with a node that has the stream.
+type node struct {
+	contact
+	since time.Time
+
+	uplink *uplink  // of a push, once it is carried
+	seam   *seam    // of a pull
+	file   *os.File // its connection, for another process; nil: it stays here
+}
+
+// leave makes the session fit for another process, if that can be.
+func (n *node) leave() (err error) {
+	n.file, err = n.upstream.File()
+	_ = n.upstream.Close()
+	return err
 }
 
 // connect brings the stream to one of the nodes of an answer. The contact

@@ -23,7 +23,7 @@ const (
 // connection is closed; what its stream still has to deliver has until life
 // ends.
 func (s *Server) handle(ctx, life context.Context, nc net.Conn, visit *visit) {
-	session, err := s.gate.Accept(ctx, nc, s.o.Limits, rtmp.Timeouts{Read: s.o.PublisherTimeout, Write: writeTimeout})
+	session, err := s.gate.Accept(ctx, nc, s.o.Limits, s.timeouts())
 	if errors.Is(err, rtmp.ErrWrongLogin) {
 		s.guesses.failed(addrOf(nc.RemoteAddr()))
 		s.tellRefusal(nc.RemoteAddr(), "login", "", dispatch.Push, denied(rejectAuth, "%s", err))
@@ -44,12 +44,18 @@ func (s *Server) handle(ctx, life context.Context, nc net.Conn, visit *visit) {
 	}
 }
 
+// timeouts are those of encoders, and of players as long as nothing is played.
+func (s *Server) timeouts() rtmp.Timeouts {
+	return rtmp.Timeouts{Read: s.o.PublisherTimeout, Write: writeTimeout}
+}
+
 // refuse tells a client why not, unless err is only that its time was over.
-func (s *Server) refuse(session *rtmp.Session, err error) {
+func (s *Server) refuse(ctx context.Context, session *rtmp.Session, err error) {
 	var refused *refusal
 	if !errors.As(err, &refused) {
 		return
 	}
+	defer context.AfterFunc(ctx, func() { _ = session.Close() })()
 	what := map[rtmp.Action]string{rtmp.Publish: "publish", rtmp.Play: "play"}[session.Action]
 	s.tellRefusal(session.RemoteAddr(), what, session.Client, directionOf(session), refused)
 	session.Refuse(refused.code, cut(refused.reason, maxReason))
@@ -79,25 +85,41 @@ func directionOf(session *rtmp.Session) dispatch.Direction {
 func (s *Server) publish(ctx, life context.Context, session *rtmp.Session, visit *visit) {
 	stream, p, err := s.admit(ctx, life, session)
 	if err != nil {
-		s.refuse(session, err)
+		s.refuse(ctx, session, err)
 		return
 	}
-	visit.stays()
-	defer context.AfterFunc(ctx, func() { _ = session.Close() })()
-	s.tally.publishers.Add(1)
 	s.tally.publishersEver.Add(1)
-	reason := guarded(func() error { return s.ingest(ctx, stream, p) })
+	s.host(ctx, stream, p, visit, func() error { return s.welcome(stream, p) })
+}
+
+// host has an encoder publish to the end of its connection, and begins with what
+// greet does.
+func (s *Server) host(ctx context.Context, stream *push, p *publisher, visit *visit, greet func() error) {
+	visit.stays()
+	defer stopWith(ctx, p.session)()
+	s.tally.publishers.Add(1)
+	reason := guarded(func() error {
+		if err := greet(); err != nil {
+			return err
+		}
+		return s.ingest(ctx, stream, p)
+	})
 	s.tally.publishers.Add(-1)
-	switch {
-	case p.displaced.Load():
-		reason = errTakenOver
-	case p.kicked.Load():
-		reason = errKicked
-	case p.unlisted.Load():
-		reason = errUnlisted
+	if errors.Is(reason, rtmp.ErrPaused) && p.endedBy() == nil {
+		if p.file, reason = p.session.File(); reason == nil {
+			return // another process goes on with it
+		}
+	}
+	s.part(ctx, stream, p, reason)
+}
+
+// part takes leave of an encoder that is gone.
+func (s *Server) part(ctx context.Context, stream *push, p *publisher, reason error) {
+	if cause := p.endedBy(); cause != nil {
+		reason = cause
 	}
 	isGoodbye := errors.Is(reason, rtmp.ErrUnpublished)
-	held := stream.leave(p, isGoodbye || p.unlisted.Load() || ctx.Err() != nil)
+	held := stream.leave(p, reason, isGoodbye || errors.Is(reason, errUnlisted) || ctx.Err() != nil)
 	event := stream.log.Info().Str(logRemote, p.remote).Str(logReason, reason.Error())
 	if held > 0 {
 		event = event.Stringer(logHeld, rounded(held))
@@ -108,19 +130,15 @@ func (s *Server) publish(ctx, life context.Context, session *rtmp.Session, visit
 		stream.tell(EventPublisherLost, levelWarn, "the encoder "+p.remote+" is gone: "+reason.Error(), "")
 	}
 	if isGoodbye {
-		session.Linger()
+		p.session.Linger()
 	}
 }
 
-// ingest reads an encoder's messages into its stream. It returns why the
-// encoder is gone.
-func (s *Server) ingest(ctx context.Context, stream *push, p *publisher) error {
+// welcome tells an encoder that it may publish, and everybody else that it does.
+func (s *Server) welcome(stream *push, p *publisher) error {
 	if err := p.session.Start(); err != nil {
 		return err
 	}
-	p.session.UsePool(stream.backlog.memory.pool)
-	p.session.BeforeWait(stream.backlog.announce)
-	defer stream.backlog.announce() // what came in one read with the end
 	stream.meter.begin()
 	what, kind := "encoder started to publish", EventStarted
 	if stream.counters.publishes.Add(1) > 1 {
@@ -128,12 +146,23 @@ func (s *Server) ingest(ctx context.Context, stream *push, p *publisher) error {
 	}
 	stream.tell(kind, levelInfo, what+", from "+p.remote, "")
 	stream.log.Info().Str(logRemote, p.remote).Str(logClient, cut(p.session.Client, maxReason)).Msg(what)
+	return nil
+}
+
+// ingest reads an encoder's messages into its stream. It returns why the
+// encoder is gone.
+func (s *Server) ingest(ctx context.Context, stream *push, p *publisher) error {
+	p.session.UsePool(stream.backlog.memory.pool)
+	p.session.BeforeWait(stream.backlog.announce)
+	defer stream.backlog.announce() // what came in one read with the end
 	for {
 		m, err := p.session.Read()
 		switch {
 		case err == nil:
 			stream.append(p, m)
 			stream.brake(ctx, p)
+		case errors.Is(err, rtmp.ErrPaused), errors.Is(err, rtmp.ErrUnpublished):
+			return err
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case errors.Is(err, os.ErrDeadlineExceeded):

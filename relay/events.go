@@ -30,9 +30,10 @@ const (
 	EventPublisherLost    EventKind = "publisher_lost"    // it went without goodbye
 	EventUpstreamRestored EventKind = "upstream_restored" // a node has the stream, the first time included
 	EventUpstreamLost     EventKind = "upstream_lost"
-	EventRefused          EventKind = "refused"  // a publish or a play
-	EventAdvice           EventKind = "advice"   // something that a person can mend has begun
-	EventResolved         EventKind = "resolved" // … and is over
-	EventDropped          EventKind = "dropped"  // media was given up
-	EventCommand          EventKind = "command"  // an operator kicked or redispatched
+	EventRefused          EventKind = "refused"   // a publish or a play
+	EventAdvice           EventKind = "advice"    // something that a person can mend has begun
+	EventResolved         EventKind = "resolved"  // … and is over
+	EventDropped          EventKind = "dropped"   // media was given up
+	EventCommand          EventKind = "command"   // an operator kicked or redispatched
+	EventContinued        EventKind = "continued" // zegorelay was restarted, and the stream goes on
 )

@@ -29,6 +29,10 @@ const (
 	logVerdict   = "verdict"
 
 	logMost        = "most"
+	logStreams     = "streams"
+	logEncoders    = "encoders"
+	logNodes       = "nodes"
+	logPlayers     = "players"
 	logMessages    = "messages"
 	logBytes       = "bytes"
 	logSessions    = "sessions"

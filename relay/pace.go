@@ -73,7 +73,7 @@ func (p *push) brake(ctx context.Context, from *publisher) {
 	}
 	tick := time.NewTicker(brakeTick)
 	defer tick.Stop()
-	for p.backlog.hasBehind(p.written.Load(), most/2) && !from.displaced.Load() && !from.kicked.Load() {
+	for p.backlog.hasBehind(p.written.Load(), most/2) && from.endedBy() == nil {
 		select {
 		case now := <-tick.C:
 			from.heard.Store(int64(now.Sub(p.since))) // it is not its fault

@@ -32,12 +32,27 @@ type player struct {
 	stream  *Stream
 	session *rtmp.Session
 	log     zerolog.Logger
+	since   time.Time
 	end     context.CancelCauseFunc
 
-	begun   atomic.Bool // it has been given something
-	bytes   uint64
-	skipped uint64
-	clock   timeline
+	listener sync.WaitGroup // hears what the player says
+
+	begun    atomic.Bool // it has been given something
+	bytes    uint64
+	skipped  uint64
+	follower *follower // nil before it begins
+	clock    timeline
+
+	file *os.File // its connection, for another process; nil: it stays here
+}
+
+func newPlayer(stream *Stream, session *rtmp.Session) *player {
+	return &player{
+		stream:  stream,
+		session: session,
+		log:     stream.log.With().Stringer(logRemote, session.RemoteAddr()).Logger(),
+		since:   time.Now(),
+	}
 }
 
 // audience is all players of a stream.
@@ -92,29 +107,41 @@ func (a *audience) turnAway(reason error) {
 func (s *Server) play(ctx, life context.Context, session *rtmp.Session, visit *visit) {
 	stream, leave, err := s.stage(ctx, life, session)
 	if err != nil {
-		s.refuse(session, err)
+		s.refuse(ctx, session, err)
 		return
 	}
-	defer leave()
-	visit.stays()
-	ctx, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	p := &player{
-		stream:  stream,
-		session: session,
-		log:     stream.log.With().Stringer(logRemote, session.RemoteAddr()).Logger(),
-		end:     end,
-	}
+	p := newPlayer(stream, session)
 	stream.counters.plays.Add(1)
 	s.tally.playsEver.Add(1)
+	p.log.Info().Str(logClient, cut(p.session.Client, maxReason)).Msg("player joined")
+	s.show(ctx, p, visit, leave)
+}
+
+// show has a player see its stream, to the end of either. Leave is called when it
+// has left.
+func (s *Server) show(ctx context.Context, p *player, visit *visit, leave func()) {
+	visit.stays()
+	server, session := ctx, p.session
+	ctx, p.end = context.WithCancelCause(ctx)
+	defer p.end(nil)
 	s.tally.players.Add(1)
 	defer s.tally.players.Add(-1)
-	stream.audience.enter(p)
-	if refused := refusalFor(stream.lastVerdict()); refused != nil && stream.direction == dispatch.Pull {
-		end(refused) // it came while p was on its way in
+	p.stream.audience.enter(p)
+	defer func() {
+		if p.file == nil { // else it stays, with another process
+			p.stream.audience.exit(p)
+			leave()
+		}
+	}()
+	if refused := refusalFor(p.stream.lastVerdict()); refused != nil && p.stream.direction == dispatch.Pull {
+		p.end(refused) // it came while p was on its way in
 	}
-	defer stream.audience.exit(p)
-	p.run(ctx)
+	reason := p.run(ctx)
+	if p.file == nil {
+		defer context.AfterFunc(server, func() { _ = session.Close() })() // nobody waits for last words
+		p.conclude(reason)
+	}
+	p.listener.Wait()
 }
 
 // stage finds the stream that a session wants to play. The caller calls leave when
@@ -142,7 +169,7 @@ func (s *Server) stage(ctx, life context.Context, session *rtmp.Session) (stream
 	if err != nil {
 		return nil, nil, err
 	}
-	return pull.Stream, func() { pull.leave(ctx.Err() != nil) }, nil
+	return pull.Stream, func() { pull.leave(isShutdown(ctx)) }, nil
 }
 
 func unplayable(kind, code, format string, args ...any) *refusal {
@@ -171,33 +198,57 @@ func (s *Server) pulled(ctx, life context.Context, id string) (*pull, error) {
 	}
 }
 
-// run shows the stream, from the newest keyframe on, until ctx or the stream ends.
-// A player that comes before there is anything is held; so is one whose stream has
-// lost its node.
-func (p *player) run(ctx context.Context) {
-	p.log.Info().Str(logClient, cut(p.session.Client, maxReason)).Msg("player joined")
+// run shows the stream until ctx or the stream ends, and returns why. A player that
+// comes before there is anything is held; so is one whose stream has lost its node.
+func (p *player) run(ctx context.Context) error {
 	begun := time.Now()
-	var listener sync.WaitGroup
-	listener.Go(func() { p.end(guarded(p.session.Hold)) })
-	defer context.AfterFunc(ctx, p.session.Hurry)()
+	p.listener.Go(func() { p.end(guarded(p.session.Hold)) })
+	defer context.AfterFunc(ctx, func() { p.hurry(ctx) })()
 	if p.stream.direction == dispatch.Pull {
 		defer whenSilent(p.stream.o.PullWait, p.stream.lastMediaSince(begun), func() { p.end(errAbsent) })()
 	}
 	reason := p.feed(ctx)
+	if isLeaving(ctx) {
+		p.listener.Wait()
+		if err := p.leave(); err == nil {
+			return reason
+		}
+	}
+	p.follower.close()
 	if errors.Is(reason, errDrained) {
 		reason = errEnded
 	}
-	p.log.Info().Str(logReason, reason.Error()).Stringer(logAfter, rounded(time.Since(begun))).
+	p.log.Info().Str(logReason, reason.Error()).Stringer(logAfter, rounded(time.Since(p.since))).
 		Uint64(logBytes, p.bytes).Uint64(logSkipped, p.skipped).Msg("player gone")
-	p.conclude(reason)
-	listener.Wait()
+	return reason
+}
+
+// hurry has what is being written done soon, once ctx has ended, or paused, if another
+// process is to go on.
+func (p *player) hurry(ctx context.Context) {
+	switch {
+	case !isLeaving(ctx):
+		p.session.Hurry()
+	case !p.session.Pause(time.Now().Add(messagePatience)):
+		_ = p.session.Close()
+	}
+}
+
+// leave makes the player fit for another process, if that can be.
+func (p *player) leave() (err error) {
+	p.file, err = p.session.File()
+	return err
 }
 
 // feed writes what the backlog has, as it comes. One that takes nothing is given
 // up; one that is only slow misses GOPs.
 func (p *player) feed(ctx context.Context) error {
-	follower := p.stream.backlog.view()
-	defer follower.close()
+	if p.follower == nil {
+		p.follower = p.stream.backlog.view()
+	} else if err := p.flush(); err != nil { // what another process has left
+		return err
+	}
+	follower := p.follower
 	batch := make([]entry, 0, batchMessages)
 	for {
 		var err error
@@ -229,6 +280,10 @@ func (p *player) write(batch []entry) error {
 	}
 	p.bytes += uint64(size)
 	p.stream.counters.bytesPlayed.Add(uint64(size))
+	return p.flush()
+}
+
+func (p *player) flush() error {
 	err := p.session.Flush()
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):

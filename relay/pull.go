@@ -28,6 +28,7 @@ type pull struct {
 	mu      sync.Mutex
 	players int
 	idle    *time.Timer   // while there is none
+	until   time.Time     // when idle is over
 	over    bool          // nobody will play any more
 	changed chan struct{} // closed at the next change of all this
 }
@@ -77,16 +78,23 @@ func (p *pull) leave(atOnce bool) {
 	case atOnce || p.o.PullIdle <= 0:
 		p.endLocked()
 	default:
-		var timer *time.Timer
-		timer = time.AfterFunc(p.o.PullIdle, func() {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			if p.idle == timer {
-				p.endLocked()
-			}
-		})
-		p.idle = timer
+		p.lingerLocked(p.o.PullIdle)
 	}
+}
+
+// lingerLocked has the stream go on for a while without players. The caller holds the
+// lock.
+func (p *pull) lingerLocked(patience time.Duration) {
+	p.until = time.Now().Add(patience)
+	var timer *time.Timer
+	timer = time.AfterFunc(patience, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.idle == timer {
+			p.endLocked()
+		}
+	})
+	p.idle = timer
 }
 
 func (p *pull) end() {
@@ -131,6 +139,12 @@ func (p *pull) needsNode(ctx context.Context) bool {
 
 func (p *pull) settled() bool { return true }
 
+func (p *pull) isOver() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.over
+}
+
 func (p *pull) publisher() *Publisher { return nil }
 
 // silence is how long the node has sent nothing.
@@ -151,9 +165,9 @@ func (p *pull) claim(ctx context.Context, node *rtmp.Upstream) error { return no
 
 // carry brings what a node sends into the backlog. It returns nil when nobody
 // plays any more, else why the session ended before.
-func (p *pull) carry(ctx context.Context, at contact) error {
+func (p *pull) carry(ctx context.Context, at *node) error {
 	session, end := context.WithCancelCause(ctx)
-	defer context.AfterFunc(session, func() { _ = at.upstream.Close() })()
+	defer stopWith(session, at.upstream)()
 	begun := time.Now()
 	defer whenSilent(p.o.StallTimeout, p.lastMediaSince(begun), func() { end(errMute) })()
 	leave := make(chan struct{})
@@ -170,7 +184,11 @@ func (p *pull) carry(ctx context.Context, at contact) error {
 		case <-session.Done():
 		}
 	})
-	end(guarded(func() error { return p.read(at.upstream) }))
+	if at.seam == nil {
+		p.meter.begin()
+		at.seam = &seam{open: p.backlog.hasBegun(), overlaps: true}
+	}
+	end(guarded(func() error { return p.read(at.upstream, at.seam) }))
 	work.Wait()
 	select {
 	case <-p.gone:
@@ -181,17 +199,15 @@ func (p *pull) carry(ctx context.Context, at contact) error {
 }
 
 // read takes a node's media until its session is over.
-func (p *pull) read(node *rtmp.Upstream) error {
+func (p *pull) read(node *rtmp.Upstream, behind *seam) error {
 	node.UsePool(p.backlog.memory.pool)
 	node.BeforeWait(p.backlog.announce)
 	defer p.backlog.announce() // what came in one read with the end
-	p.meter.begin()
-	behind := seam{open: p.backlog.hasBegun(), overlaps: true}
 	for {
 		m, err := node.Read()
 		if err != nil {
 			return err
 		}
-		p.take(m, time.Now(), &behind)
+		p.take(m, time.Now(), behind)
 	}
 }

@@ -55,7 +55,12 @@ func (p *push) needsNode(ctx context.Context) bool {
 
 func (p *push) claim(ctx context.Context, node *rtmp.Upstream) error { return node.Publish(ctx) }
 
-func (p *push) carry(ctx context.Context, at contact) error { return newUplink(p, at).run(ctx) }
+func (p *push) carry(ctx context.Context, at *node) error {
+	if at.uplink == nil {
+		at.uplink = newUplink(p, at.contact)
+	}
+	return at.uplink.run(ctx)
+}
 
 func (p *push) judged(verdict error) {
 	select {
@@ -66,6 +71,8 @@ func (p *push) judged(verdict error) {
 
 // settled reports whether no encoder will come any more and all is delivered.
 func (p *push) settled() bool { return p.backlog.settled() }
+
+func (p *push) isOver() bool { return p.settled() }
 
 // end ends a stream that nobody has. One that somebody has ends with its
 // encoder.
@@ -104,7 +111,7 @@ func (p *push) kick() bool {
 	if holder == nil {
 		return false
 	}
-	holder.kick() // without the lock: a close of TLS may take its time
+	holder.end(errKicked) // without the lock: a close of TLS may take its time
 	return true
 }
 

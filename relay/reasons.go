@@ -42,7 +42,7 @@ func departureOf(cause error) string {
 		return "kick"
 	case errors.Is(cause, errUnlisted):
 		return "unlisted"
-	case errors.Is(cause, errShutdown):
+	case errors.Is(cause, errShutdown), errors.Is(cause, errLeaving):
 		return "shutdown"
 	case errors.Is(cause, errSilent):
 		return "timeout"

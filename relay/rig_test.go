@@ -39,6 +39,8 @@ type rig struct {
 	srv     *relay.Server
 	options relay.Options
 	stop    func() // ends the server as SIGTERM would, and waits for it
+	ln      net.Listener
+	wait    func() // for the server's end
 
 	mu     sync.Mutex
 	audits map[string]*zegosim.Audit // by StreamId
@@ -148,14 +150,16 @@ func (r *rig) listenAnew() {
 
 // listen starts a server on ln; it is the one that the rig looks at from then
 // on.
-func (r *rig) listen(ln net.Listener) {
-	srv := relay.New(r.options)
-	r.srv = srv
+func (r *rig) listen(ln net.Listener) { r.run(relay.New(r.options), ln) }
+
+// run runs a server, which is the rig's from then on.
+func (r *rig) run(srv *relay.Server, ln net.Listener) {
+	r.t.Helper()
+	r.srv, r.ln = srv, ln
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- srv.Run(ctx, ln) }()
-	r.stop = sync.OnceFunc(func() {
-		cancel()
+	r.wait = sync.OnceFunc(func() {
 		select {
 		case err := <-done:
 			if err != nil {
@@ -165,6 +169,8 @@ func (r *rig) listen(ln net.Listener) {
 			r.t.Error("the server doesn't end")
 		}
 	})
+	wait := r.wait
+	r.stop = func() { cancel(); wait() }
 	r.t.Cleanup(r.stop)
 }
 

@@ -182,7 +182,7 @@ func (p *push) unlist() {
 	if holder == nil {
 		p.endLocked()
 	} else {
-		holder.unlisted.Store(true)
+		holder.cause.CompareAndSwap(nil, &errUnlisted)
 	}
 	p.seat.mu.Unlock()
 	p.log.Warn().Msg("the stream ends: " + errUnlisted.Error())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,13 +28,13 @@ type publisher struct {
 	addr     netip.Addr
 	tookOver bool // from an encoder that was still sending
 
-	seam      seam
-	pace      pace
-	heard     atomic.Int64  // when it last sent a message, in ns since the epoch of its stream
-	displaced atomic.Bool   // somebody else takes the stream over
-	kicked    atomic.Bool   // an operator has ended it
-	unlisted  atomic.Bool   // its stream may not be published any more
-	left      chan struct{} // closed when it will append no more
+	seam  seam
+	pace  pace
+	heard atomic.Int64          // when it last sent a message, in ns since the epoch of its stream
+	cause atomic.Pointer[error] // why we have ended it; nil: we haven't
+	left  chan struct{}         // closed when it will append no more
+
+	file *os.File // its connection, for another process; nil: it stays here
 }
 
 func newPublisher(session *rtmp.Session) *publisher {
@@ -41,16 +42,19 @@ func newPublisher(session *rtmp.Session) *publisher {
 	return &publisher{since: time.Now(), session: session, remote: remote.String(), addr: addrOf(remote), left: make(chan struct{})}
 }
 
-// displace ends the publisher's session. It doesn't wait for that.
-func (p *publisher) displace() {
-	p.displaced.Store(true)
+// end ends the publisher's session for a cause, if nobody has done so before. It doesn't
+// wait for that.
+func (p *publisher) end(cause error) {
+	p.cause.CompareAndSwap(nil, &cause)
 	_ = p.session.Close()
 }
 
-// kick ends the publisher's session for an operator.
-func (p *publisher) kick() {
-	p.kicked.Store(true)
-	_ = p.session.Close()
+// endedBy is why we have ended the publisher's session, nil if we haven't.
+func (p *publisher) endedBy() error {
+	if cause := p.cause.Load(); cause != nil {
+		return *cause
+	}
+	return nil
 }
 
 // leftWithin waits for the publisher's end and reports whether it has come.
@@ -74,6 +78,7 @@ type seat struct {
 	last    *publisher // who has it or had it
 	lost    time.Time  // since when nobody has it
 	grace   *time.Timer
+	until   time.Time     // when grace is over
 	over    bool          // nobody will have it any more
 	changed chan struct{} // closed at the next change of all this
 }
@@ -104,9 +109,10 @@ func (s *push) sit(p *publisher) (ok bool, holder *publisher) {
 	return true, nil
 }
 
-// leave says that p will append no more. A goodbye ends the stream; else it is
-// held for the encoder's return. It returns for how long.
-func (s *push) leave(p *publisher, isGoodbye bool) (held time.Duration) {
+// leave says that p will append no more, for a reason. A goodbye ends the stream, also
+// one that is not the encoder's; else it is held for the encoder's return. It returns
+// for how long.
+func (s *push) leave(p *publisher, reason error, isGoodbye bool) (held time.Duration) {
 	s.seat.mu.Lock()
 	defer s.seat.mu.Unlock()
 	close(p.left)
@@ -114,25 +120,32 @@ func (s *push) leave(p *publisher, isGoodbye bool) (held time.Duration) {
 	s.seat.change()
 	s.attend(false)
 	held = s.o.Grace
-	if p.displaced.Load() {
+	if errors.Is(reason, errTakenOver) || errors.Is(reason, errLeaving) {
 		held = max(held, takeoverGrace)
-		isGoodbye = false // another encoder is there
+		isGoodbye = false // another encoder is there, or will be
 	}
 	if isGoodbye || held <= 0 {
 		s.endLocked()
 		return 0
 	}
+	s.holdLocked(held)
+	return held
+}
+
+// holdLocked holds the seat for an encoder that may come back within patience. The
+// caller holds the seat's lock.
+func (s *push) holdLocked(patience time.Duration) {
+	s.seat.until = time.Now().Add(patience)
 	var timer *time.Timer
-	timer = time.AfterFunc(held, func() {
+	timer = time.AfterFunc(patience, func() {
 		s.seat.mu.Lock()
 		defer s.seat.mu.Unlock()
 		if s.seat.grace == timer {
-			s.log.Info().Stringer(logAfter, rounded(held)).Msg("the encoder did not come back")
+			s.log.Info().Stringer(logAfter, rounded(patience)).Msg("the encoder did not come back")
 			s.endLocked()
 		}
 	})
 	s.seat.grace = timer
-	return held
 }
 
 // endLocked gives the seat up for good. The stream delivers what it has and

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"zegorelay/relay/handover"
 	"zegorelay/relay/rtmp"
 )
 
@@ -53,6 +54,10 @@ type Server struct {
 	loops   []*acceptLoop // set before begun is closed
 	begun   chan struct{}
 
+	leaving chan struct{}    // closed when another process is to go on
+	kept    *handover.Bundle // what it gets; set by Run
+	revived []func(ctx, life context.Context)
+
 	mu      sync.Mutex
 	streams table
 }
@@ -66,6 +71,7 @@ func New(o Options) *Server {
 		lobby:   newLobby(o.MaxConnections, max(1, o.MaxConnections/waitingShare)),
 		streams: newTable(),
 		begun:   make(chan struct{}),
+		leaving: make(chan struct{}),
 		guesses: newGuesses(),
 	}
 	s.gate = rtmp.NewGate(rtmp.Door{
@@ -83,8 +89,8 @@ func New(o Options) *Server {
 // Run serves encoders on listeners until ctx ends, then ends every stream in order:
 // encoders are closed, what they sent is delivered, nodes are told goodbye.
 // That takes at most the drain timeout. Run closes the listeners, and everything it
-// started has ended when it returns. Its error is nil after a shutdown, else
-// why a listener failed. It is called once.
+// started has ended when it returns. Its error is nil after a shutdown, or after
+// HandOver, else why a listener failed. It is called once.
 func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	asked := ctx
 	ctx, stop := context.WithCancelCause(context.WithoutCancel(asked))
@@ -93,6 +99,9 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	life, kill := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer kill(nil)
 	context.AfterFunc(ctx, func() {
+		if isLeaving(ctx) {
+			return // all stays as it is
+		}
 		for _, ln := range listeners {
 			_ = ln.Close()
 		}
@@ -111,17 +120,27 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 		s.loops = append(s.loops, newAcceptLoop(ln))
 	}
 	close(s.begun)
+	for _, start := range s.revived {
+		start(ctx, life)
+	}
+	s.wg.Go(func() { s.leaveWhenAsked(ctx, func() { stop(errLeaving); kill(errLeaving) }) })
 	for _, l := range s.loops {
 		accepting.Go(func() error {
-			defer stop(errShutdown) // one listener less is a program that has failed
 			defer close(l.ended)
-			return s.accept(ctx, life, l)
+			err := s.accept(ctx, life, l)
+			if !s.isLeaving() {
+				stop(errShutdown) // one listener less is a program that has failed
+			}
+			return err
 		})
 	}
 	err := accepting.Wait()
 	s.wg.Wait()
 	rest()
 	observer.Wait()
+	if isLeaving(ctx) {
+		s.kept = s.keep()
+	}
 	return err
 }
 
@@ -136,6 +155,9 @@ func (s *Server) accept(ctx, life context.Context, l *acceptLoop) error {
 			s.receive(ctx, life, nc)
 		case l.isWoken(err):
 			s.comeRound(l)
+			if s.isLeaving() { // after the alarm is off: who leaves sets it anew
+				return nil
+			}
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // Run closed the listener
 		case errors.Is(err, net.ErrClosed):
@@ -144,6 +166,8 @@ func (s *Server) accept(ctx, life context.Context, l *acceptLoop) error {
 			s.o.Log.Warn().Err(err).Stringer(logNextTry, rounded(wait)).Msg("connection not accepted")
 			select {
 			case <-time.After(wait):
+			case <-s.leaving:
+				return nil
 			case <-ctx.Done():
 			}
 			wait = min(2*wait, acceptWaitMax)
@@ -154,6 +178,12 @@ func (s *Server) accept(ctx, life context.Context, l *acceptLoop) error {
 // receive starts a connection's goroutine if there is a place for it, and keeps
 // one connection's bug its own. Places are given in the order of the accepts.
 func (s *Server) receive(ctx, life context.Context, nc net.Conn) {
+	s.take(ctx, nc, func(ctx context.Context, visit *visit) { s.handle(ctx, life, nc, visit) })
+}
+
+// take has a connection served if there is a place for it. It closes it in the end, or
+// at once, and reports false.
+func (s *Server) take(ctx context.Context, nc net.Conn, serve func(ctx context.Context, visit *visit)) bool {
 	ctx, leave := context.WithCancelCause(ctx)
 	visit, ok := s.lobby.enter(nc.RemoteAddr(), leave)
 	if !ok {
@@ -165,17 +195,18 @@ func (s *Server) receive(ctx, life context.Context, nc net.Conn) {
 		}
 		leave(nil)
 		_ = nc.Close()
-		return
+		return false
 	}
 	s.wg.Go(func() {
 		defer nc.Close()
 		defer leave(nil)
 		defer visit.exit()
-		err := guarded(func() error { s.handle(ctx, life, nc, visit); return nil })
+		err := guarded(func() error { serve(ctx, visit); return nil })
 		if err != nil {
 			s.o.Log.Error().Stringer(logRemote, nc.RemoteAddr()).Err(err).Msg("connection ended by a bug: please report it")
 		}
 	})
+	return true
 }
 
 // guarded turns a panic in f into an error: what one peer sets off must not end

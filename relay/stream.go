@@ -38,6 +38,8 @@ type Stream struct {
 	cut     context.CancelCauseFunc
 
 	// For run.
+	retry   backoff
+	node    *node         // whose session is to go on, here or in another process; nil: none
 	lostAt  time.Time     // when a session last ended that was not to end
 	moved   dispatch.Node // where a node has sent us, until we have tried
 	wasSent bool          // the session is with such a one: nobody sends us on
@@ -84,13 +86,16 @@ type errand interface {
 
 	// carry is one session with a node, to its end. It returns nil when nothing is
 	// left to do, else why the session ended before.
-	carry(ctx context.Context, at contact) error
+	carry(ctx context.Context, at *node) error
 
 	// judged is told what came of a dispatch.
 	judged(verdict error)
 
 	// settled reports, once the errand is done, whether nothing is left to deliver.
 	settled() bool
+
+	// isOver reports whether nothing will ever be left to do.
+	isOver() bool
 
 	// end ends an errand that nobody is there for any more.
 	end()
@@ -140,6 +145,7 @@ func newStream(id, name string, direction dispatch.Direction, o Options, with *s
 		again:     make(chan struct{}, 1),
 		gone:      make(chan struct{}),
 		closed:    make(chan struct{}),
+		retry:     backoff{min: o.RetryMin, max: o.RetryMax},
 		cut:       cut,
 	}
 	s.rename(name)
@@ -152,19 +158,32 @@ func (s *Stream) rename(name string) { s.name.Store(&name) }
 
 // run is the stream's way. It blocks until the errand is done, or ctx ends. Every
 // way to a node leads through a new dispatch: a lost node is replaced, never
-// redialled.
-func (s *Stream) run(ctx context.Context) {
-	s.pause(ctx, time.Until(s.notBefore))
-	retry := backoff{min: s.o.RetryMin, max: s.o.RetryMax}
-	for s.errand.needsNode(ctx) {
-		lost := s.attempt(ctx)
+// redialled. It reports false if the stream is not over, but another process goes on
+// with it.
+func (s *Stream) run(ctx context.Context) (isOver bool) {
+	var lost *loss
+	if at := s.node; at != nil {
+		s.node = nil
+		lost = s.carry(ctx, at)
+	} else {
+		s.pause(ctx, time.Until(s.notBefore))
+	}
+	for {
 		if lost != nil && ctx.Err() == nil {
-			s.wait(ctx, lost, &retry)
+			s.wait(ctx, lost)
 		}
+		if !s.errand.needsNode(ctx) {
+			break
+		}
+		lost = s.attempt(ctx)
+	}
+	if isLeaving(ctx) && !s.errand.isOver() {
+		return false
 	}
 	s.enter(Closed, "")
 	s.logEnd()
 	s.backlog.memory.leave(s.backlog)
+	return true
 }
 
 // attempt is one session with a node, from the dispatch to its end. It returns
@@ -178,19 +197,26 @@ func (s *Stream) attempt(ctx context.Context) *loss {
 	if at.err != nil {
 		return &loss{what: "node not reached", stage: stageOf(at.err), node: at.node.Host(), err: errors.Join(down, at.err)}
 	}
-	begun := time.Now()
-	s.enter(s.onAir(), at.node.Host())
 	s.counters.sessions.Add(1)
 	s.log.Info().Str(logNode, at.node.Host()).Str(logRequest, answer.RequestID).Stringer(logTook, rounded(answer.Took)).
 		Msg(map[dispatch.Direction]string{dispatch.Push: "node took the stream", dispatch.Pull: "node gave the stream"}[s.direction])
 	s.tell(EventUpstreamRestored, levelInfo, "node "+at.node.Host()+" has the stream", "")
+	return s.carry(ctx, &node{contact: at, since: time.Now()})
+}
 
+// carry is one session with a node, to its end.
+func (s *Stream) carry(ctx context.Context, at *node) *loss {
+	s.enter(s.onAir(), at.node.Host())
 	err := guarded(func() error { return s.errand.carry(ctx, at) })
-	if err == nil {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errLeaving) && at.leave() == nil:
+		s.node = at
 		return nil
 	}
 	s.lostAt = time.Now()
-	lost := &loss{what: "node lost", stage: AtIO, node: at.node.Host(), lasted: time.Since(begun), err: err}
+	lost := &loss{what: "node lost", stage: AtIO, node: at.node.Host(), lasted: time.Since(at.since), err: err}
 	if moved, ok := elsewhere(err, at.target); ok && !s.wasSent {
 		lost.what, s.moved = "node sent us elsewhere", moved
 	}
@@ -283,7 +309,8 @@ type loss struct {
 // wait holds the stream back before the next dispatch, as long as what was lost
 // asks for. The end of the encoder doesn't cut it short: what it sent is still
 // to be delivered, if there is anything.
-func (s *Stream) wait(ctx context.Context, lost *loss, retry *backoff) {
+func (s *Stream) wait(ctx context.Context, lost *loss) {
+	retry := &s.retry
 	retry.succeeded(lost.lasted)
 	if lost.stage == AtIO {
 		s.lostBy.add(lossOf(lost.err))

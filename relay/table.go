@@ -82,9 +82,17 @@ func (s *Server) findPull(life context.Context, id string) (*pull, error) {
 // The caller holds the lock.
 func (s *Server) begin(ctx context.Context, stream *Stream) {
 	stream.notBefore = s.streams.debounce(address{stream.direction, stream.id}, time.Now())
+	s.follow(ctx, stream)
+}
+
+// follow runs a stream until it is over, and takes it out of the table; or until another
+// process goes on with it.
+func (s *Server) follow(ctx context.Context, stream *Stream) {
 	s.wg.Go(func() {
 		defer stream.cut(nil)
-		stream.run(ctx)
+		if !stream.run(ctx) {
+			return
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.streams.forget(stream)

@@ -70,9 +70,13 @@ func (u *uplink) run(ctx context.Context) error {
 		u.upstream.SetWriteTimeout(u.s.o.StallTimeout) // nobody else would notice a node that takes nothing
 	}
 	u.upstream.UsePool(u.s.backlog.memory.pool)
-	defer u.follower.close()
 	session, end := context.WithCancelCause(ctx)
-	defer context.AfterFunc(session, func() { _ = u.upstream.Close() })()
+	defer stopWith(session, u.upstream)()
+	defer func() {
+		if !isLeaving(session) { // else what it has read last may not have been written yet
+			u.follower.close()
+		}
+	}()
 	sending, stop := context.WithCancelCause(session)
 	defer stop(nil)
 
@@ -140,10 +144,10 @@ func endsInWords(err error) bool {
 // has closed in order has read all that came before. One that is mute, or says
 // something else, or resets the connection with a lot unacknowledged, may have
 // died: another node gets what this one is not known to have. Once, for it may
-// also be one that always ends like that.
+// also be one that always ends like that. There is no time for that when another
+// process is to go on.
 func (u *uplink) conclude() error {
-	isDoubtful := errors.Is(u.ending, os.ErrDeadlineExceeded) || endsInWords(u.ending) ||
-		!errors.Is(u.ending, rtmp.ErrPeerClosed) && u.upstream.Progress().Overdue
+	isDoubtful := !errors.Is(u.ending, rtmp.ErrPaused) && u.endedOddly()
 	if isDoubtful && !u.s.wasDoubtful {
 		u.s.wasDoubtful = true
 		return fmt.Errorf("%w: %w", errNoFarewell, u.ending)
@@ -153,12 +157,21 @@ func (u *uplink) conclude() error {
 	return nil
 }
 
+// endedOddly reports whether the node's end leaves open what it has read.
+func (u *uplink) endedOddly() bool {
+	return errors.Is(u.ending, os.ErrDeadlineExceeded) || endsInWords(u.ending) ||
+		!errors.Is(u.ending, rtmp.ErrPeerClosed) && u.upstream.Progress().Overdue
+}
+
 var errNoFarewell = errors.New("the node doesn't answer our goodbye")
 
 // feed writes what the backlog has, as it comes, until the backlog is drained
 // or the session is lost.
 func (u *uplink) feed(ctx context.Context) error {
 	u.follower.deputy = u.passOn
+	if err := u.flush(); err != nil { // what another process has left
+		return err
+	}
 	for {
 		batch, asleep, err := u.follower.take(u.batch[:0], batchBytes)
 		switch {
@@ -173,12 +186,22 @@ func (u *uplink) feed(ctx context.Context) error {
 			return err
 		}
 		// Also behind a sleep: what could not be passed on without waiting.
-		if err := u.upstream.Flush(); errors.Is(err, os.ErrDeadlineExceeded) {
-			return errStalled
-		} else if err != nil {
-			return fmt.Errorf("write: %w", err)
+		if err := u.flush(); err != nil {
+			return err
 		}
 	}
+}
+
+// flush writes what is queued.
+func (u *uplink) flush() error {
+	err := u.upstream.Flush()
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errStalled
+	case err != nil:
+		return fmt.Errorf("write: %w", err)
+	}
+	return nil
 }
 
 // passOn writes what has just come in, as far as the node takes it at once: feed

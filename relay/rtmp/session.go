@@ -291,6 +291,9 @@ func (s *Session) IsSecure() bool {
 	return isTLS
 }
 
+// Conn is the session's connection: for who closes it, and nothing else.
+func (s *Session) Conn() net.Conn { return s.c.nc }
+
 // RemoteAddr is the peer's address.
 func (s *Session) RemoteAddr() net.Addr { return s.c.nc.RemoteAddr() }
 

@@ -23,6 +23,10 @@ const (
 	// we closed first, an Acknowledgement of its would meet a closed port, and the
 	// reset could take what it has not read yet.
 	goodbyePatience = 1500 * time.Millisecond
+
+	// abandonPatience is how long a goodbye may take to be written for which nobody
+	// waits.
+	abandonPatience = 200 * time.Millisecond
 )
 
 // Transactions of the commands that we wait for.
@@ -308,6 +312,13 @@ func (u *Upstream) Unpublish() error {
 	}
 	_ = u.c.setReadDeadline(time.Now().Add(goodbyePatience))
 	return err
+}
+
+// Abandon is a goodbye that waits for nothing, and closes. Blocked calls return.
+func (u *Upstream) Abandon() {
+	_ = u.c.nc.SetWriteDeadline(time.Now().Add(abandonPatience))
+	_ = u.Unpublish()
+	_ = u.c.nc.Close()
 }
 
 // Close closes the connection. Blocked calls return.
