@@ -1,9 +1,11 @@
 package relay_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"runtime"
 	"sync"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"zegorelay/relay"
 	"zegorelay/relay/handover"
+	"zegorelay/relay/rtmp"
 )
 
 // succeed has another server go on where the rig's stops.
@@ -28,7 +31,7 @@ func (r *rig) succeedWith(change func(*handover.Bundle)) {
 	change(bundle)
 	next := relay.New(r.options)
 	next.GoOn(bundle)
-	r.run(next, r.ln)
+	r.run(next, r.lns...)
 }
 
 func onlyLinux(t *testing.T) {
@@ -85,5 +88,341 @@ func TestHandOver(t *testing.T) {
 	r.checkAll()
 	if n := len(r.sim.Sessions()); n != streams {
 		t.Errorf("%d sessions with nodes for %d streams", n, streams)
+	}
+}
+
+// Players of what is published here, and of what ZEGO has, see all of it, once and in
+// order.
+func TestHandOverWithPlayers(t *testing.T) {
+	onlyLinux(t)
+	r := newRig(t, setup{tune: playable})
+	e := r.publish()
+	e.size = 5000
+	sent := e.stream(10)
+	near, far := r.play("live/cam1", nil), r.play("pull/cam1", nil)
+	near.waitFrames(2)
+	far.waitFrames(2)
+	for range 6 {
+		sent = append(sent, e.stream(6)...)
+		r.succeed()
+	}
+	sent = append(sent, e.stream(3)...)
+	for _, v := range []*viewer{near, far} {
+		v.waitFrame(sent[len(sent)-1])
+		v.checkSame(sent)
+		v.checkWatchable()
+	}
+	if push, pull := r.streamStatus("cam1"), r.pullStatus("cam1"); push.Players != 1 || pull.Players != 1 || pull.Sessions != 1 || pull.Plays != 1 {
+		t.Errorf("%d and %d players, %d sessions of a pull, %d plays", push.Players, pull.Players, pull.Sessions, pull.Plays)
+	}
+	near.up.Close()
+	far.up.Close()
+	r.waitFor("the end of the pull", func() bool { return r.pullStatus("cam1").State == relay.Closed })
+	e.goodbye()
+	r.checkCalm()
+}
+
+// A message that is longer than anybody waits for is handed over in the middle: on the
+// encoder's side, on the node's, and on both again and again.
+func TestHandOverWithinAMessage(t *testing.T) {
+	onlyLinux(t)
+	r := newRig(t, setup{tune: func(o *relay.Options) { o.StallTimeout, o.DrainTimeout = 5*time.Second, 10*time.Second }})
+	r.options.Nodes.Dial = thinLink(t, r.sim.Nodes()[0].Addr(), 400_000)
+	r.listenAnew()
+	slow := thinLink(t, r.addr, 1_000_000)
+	up, err := rtmp.Dialer{Dial: slow}.Publish(t.Context(), rtmp.Target{Addr: r.addr, TCURL: "rtmp://" + r.addr + "/live", App: "live", Name: "cam1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := r.encoder("cam1", up)
+	e.frames(1)
+	e.size = 700_000
+	sending := make(chan error, 1)
+	go func() { sending <- e.try(append(e.frame(), e.frame()...)...) }()
+	unfinished, unsent := 0, 0
+	for range 8 {
+		time.Sleep(50 * time.Millisecond)
+		r.succeedWith(func(b *handover.Bundle) {
+			for _, st := range b.State.Streams {
+				if st.Publisher == nil || st.Node == nil {
+					t.Fatalf("a connection is lost\n%s", r.log)
+				}
+				for _, cs := range st.Publisher.Session.Conn.ChunkStreams {
+					if cs.Begun {
+						unfinished++
+					}
+				}
+				if len(st.Node.Upstream.Conn.Unsent) > 0 {
+					unsent++
+				}
+			}
+		})
+	}
+	if err := <-sending; err != nil {
+		t.Fatal(err)
+	}
+	if unfinished == 0 || unsent == 0 {
+		t.Errorf("%d messages unfinished, %d not written: it was no test", unfinished, unsent)
+	}
+	e.size = 100
+	e.frames(1)
+	e.goodbye()
+	r.waitFor("the rest to come through", func() bool { return e.audit.Report().Pending == 0 })
+	r.checkAll()
+	if n := len(r.sim.Sessions()); n != 1 {
+		t.Errorf("%d sessions", n)
+	}
+}
+
+// A stream that waits for its encoder waits on, and its node with it.
+func TestHandOverWhileTheEncoderIsAway(t *testing.T) {
+	onlyLinux(t)
+	r := newRig(t, setup{tune: func(o *relay.Options) { o.Grace = 2 * time.Second }})
+	e := r.publish()
+	e.frames(60)
+	e.up.Close()
+	r.waitFor("the encoder's end", func() bool { return r.status().Publisher == nil })
+	before := r.status()
+	r.succeed()
+	r.succeed()
+	if st := r.status(); st.Away.Sub(before.Away).Abs() > 5*time.Millisecond || st.Health != relay.Away || st.Remote != before.Remote {
+		t.Errorf("it is away since %v, was since %v; %v", st.Away, before.Away, st.Health)
+	}
+	up, err := r.dial("cam1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.audit.Rejoin()
+	e.n = 0
+	e.attach(up)
+	e.headers()
+	e.frames(60)
+	r.waitFor("all of it", func() bool { return e.audit.Report().Pending == 0 })
+	e.up.Close()
+	r.waitFor("the encoder's end", func() bool { return r.status().Publisher == nil })
+	r.succeed()
+	r.waitFor("the end of the grace time", func() bool { return r.status().State == relay.Closed })
+	if n := len(r.sim.Sessions()); n != 1 {
+		t.Errorf("%d sessions", n)
+	}
+	r.checkAll()
+}
+
+// What an encoder has sent before its goodbye arrives, whoever brings it.
+func TestHandOverWhileItDrains(t *testing.T) {
+	onlyLinux(t)
+	r := newRig(t, setup{tune: func(o *relay.Options) { o.StallTimeout, o.DrainTimeout = 5*time.Second, 10*time.Second }})
+	r.options.Nodes.Dial = thinLink(t, r.sim.Nodes()[0].Addr(), 800_000)
+	r.listenAnew()
+	e := r.publish()
+	e.frames(1)
+	e.size = 100_000
+	for range 8 {
+		e.frames(1)
+	}
+	if err := e.up.Unpublish(); err != nil {
+		t.Fatal(err)
+	}
+	r.waitFor("the goodbye", func() bool { return r.status().Publisher == nil })
+	for range 3 {
+		r.succeed()
+		time.Sleep(20 * time.Millisecond)
+	}
+	r.waitFor("the end of the stream", func() bool { return r.status().State == relay.Closed })
+	r.waitFor("the rest to come through", func() bool { return e.audit.Report().Pending == 0 })
+	r.checkAll()
+	if n := len(r.sim.Sessions()); n != 1 {
+		t.Errorf("%d sessions", n)
+	}
+}
+
+// A stream that has no node is handed over, too, with what it holds.
+func TestHandOverWithoutANode(t *testing.T) {
+	onlyLinux(t)
+	r := newRig(t, setup{})
+	e := r.publish()
+	e.frames(10)
+	r.waitFor("the node", func() bool { return e.audit.Report().Pending == 0 })
+	r.sim.KillAPI()
+	for _, node := range r.sim.Nodes() {
+		node.Kill()
+	}
+	r.waitFor("the loss", func() bool { return r.status().State == relay.Waiting })
+	for range 3 {
+		e.frames(5)
+		r.succeed()
+	}
+	e.frames(5)
+	for _, node := range r.sim.Nodes() {
+		if err := node.Revive(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.sim.ReviveAPI(); err != nil {
+		t.Fatal(err)
+	}
+	r.waitFor("the rest to come through", func() bool { return e.audit.Report().Pending == 0 })
+	e.goodbye()
+	r.checkAll()
+}
+
+// Who connects while one server stops and another has not begun is served by that.
+func TestConnectDuringAHandOver(t *testing.T) {
+	onlyLinux(t)
+	r := newRig(t, setup{})
+	var connecting sync.WaitGroup
+	var encoders [10]*encoder
+	r.succeedWith(func(*handover.Bundle) {
+		for i := range encoders {
+			connecting.Go(func() {
+				up, err := r.dial(fmt.Sprintf("cam%d", i))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				encoders[i] = r.encoder(fmt.Sprintf("cam%d", i), up)
+			})
+		}
+		time.Sleep(50 * time.Millisecond)
+	})
+	connecting.Wait()
+	for _, e := range encoders {
+		e.frames(5)
+		e.goodbye()
+	}
+	r.checkAll()
+}
+
+// Who has connected and said nothing yet holds nobody up, and who is about to say what
+// it wants may still do so.
+func TestHandOverWithIdleConnections(t *testing.T) {
+	onlyLinux(t)
+	r := newRig(t, setup{})
+	e := r.publish()
+	e.frames(5)
+	idle := r.raw().shake()
+	begun := time.Now()
+	r.succeed()
+	if took := time.Since(begun); took > 700*time.Millisecond {
+		t.Errorf("it took %v", took)
+	}
+	if !idle.closed(patience) {
+		t.Error("who has said nothing stays")
+	}
+	e.frames(5)
+	e.goodbye()
+	r.checkAll()
+}
+
+// A connection that doesn't arrive is one end less, and nothing else: its stream goes
+// on with what there is.
+func TestHandOverLosesConnections(t *testing.T) {
+	onlyLinux(t)
+	lose := func(b *handover.Bundle, s handover.Socket) {
+		if f, ok := b.Take(s); ok {
+			f.Close()
+		}
+	}
+	t.Run("a node's", func(t *testing.T) {
+		r := newRig(t, setup{})
+		e := r.publish()
+		e.frames(60)
+		r.waitFor("all of it", func() bool { return e.audit.Report().Pending == 0 })
+		r.succeedWith(func(b *handover.Bundle) { lose(b, b.State.Streams[0].Node.Socket) })
+		e.frames(60)
+		r.waitFor("the rest to come through", func() bool { return e.audit.Report().Pending == 0 })
+		e.goodbye()
+		r.checkAll()
+		if n := len(r.sim.Sessions()); n != 2 {
+			t.Errorf("%d sessions", n)
+		}
+	})
+	t.Run("an encoder's", func(t *testing.T) {
+		r := newRig(t, setup{})
+		e := r.publish()
+		e.frames(60)
+		r.waitFor("all of it", func() bool { return e.audit.Report().Pending == 0 })
+		r.succeedWith(func(b *handover.Bundle) { lose(b, b.State.Streams[0].Publisher.Socket) })
+		if err := <-e.over; err == nil {
+			t.Error("the encoder doesn't notice")
+		}
+		up, err := r.dial("cam1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.audit.Rejoin()
+		e.n = 0
+		e.attach(up)
+		e.headers()
+		e.frames(60)
+		e.goodbye()
+		r.checkAll()
+		if n := len(r.sim.Sessions()); n != 1 {
+			t.Errorf("%d sessions", n)
+		}
+	})
+	t.Run("all", func(t *testing.T) {
+		r := newRig(t, setup{})
+		r.publish().frames(60)
+		r.succeedWith(func(b *handover.Bundle) { b.Close() })
+		r.waitFor("the end of the grace time", func() bool { return r.status().State == relay.Closed })
+	})
+}
+
+// awakeable is a listener for TLS that a deadline can wake.
+type awakeable struct {
+	net.Listener
+	plain *net.TCPListener
+}
+
+func (l awakeable) SetDeadline(t time.Time) error { return l.plain.SetDeadline(t) }
+
+// RTMPS can't be handed over: the encoder is closed, its stream and node wait for it.
+func TestHandOverOfRTMPS(t *testing.T) {
+	onlyLinux(t)
+	ca := newAuthority(t)
+	r := newRig(t, setup{tune: func(o *relay.Options) { o.Grace = 2 * time.Second }})
+	open, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.addr = open.Addr().String()
+	cert := ca.forHost("localhost", time.Now().Add(time.Hour))
+	r.listen(open, awakeable{tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}}), ln.(*net.TCPListener)})
+	up, err := rtmp.Dialer{TLS: &tls.Config{RootCAs: ca.roots()}}.Publish(t.Context(), rtmp.Target{
+		Secure: true, Host: "localhost", Addr: ln.Addr().String(), TCURL: "rtmps://localhost/live", App: "live", Name: "cam1",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, secure := r.publishAs("cam2"), r.encoder("cam1", up)
+	plain.frames(5)
+	secure.frames(60)
+	r.waitFor("all of it", func() bool { return secure.audit.Report().Pending == 0 })
+	r.succeed()
+	if err := <-secure.over; err == nil {
+		t.Error("the encoder doesn't notice")
+	}
+	plain.frames(5)
+	if st := r.status(); st.Publisher != nil || st.State != relay.Publishing || st.Disconnects["shutdown"] != 1 {
+		t.Errorf("%v, %v, %v", st.Publisher, st.State, st.Disconnects)
+	}
+	if up, err = r.dial("cam1"); err != nil {
+		t.Fatal(err)
+	}
+	secure.audit.Rejoin()
+	secure.n = 0
+	secure.attach(up)
+	secure.headers()
+	secure.frames(60)
+	secure.goodbye()
+	plain.goodbye()
+	r.checkAll()
+	if n := len(r.sim.Sessions()); n != 2 {
+		t.Errorf("%d sessions", n)
 	}
 }

@@ -44,6 +44,7 @@ func (s *Server) process() handover.Process {
 		PlaysEver:      totals.PlaysEver,
 		Throttled:      totals.Throttled,
 		Events:         s.news.last,
+		EventsMissed:   totals.EventsDropped,
 		Rejects:        totals.Rejects,
 	}
 	for _, d := range totals.Dispatches {

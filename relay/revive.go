@@ -47,6 +47,7 @@ func (s *Server) recall(p *handover.Process) {
 	s.tally.playsEver.Store(p.PlaysEver)
 	s.tally.throttled.Store(p.Throttled)
 	s.news.last = p.Events
+	s.news.missed.Store(p.EventsMissed)
 	for reason, n := range p.Rejects {
 		s.tally.rejects[reason] = n
 	}

@@ -39,7 +39,7 @@ type rig struct {
 	srv     *relay.Server
 	options relay.Options
 	stop    func() // ends the server as SIGTERM would, and waits for it
-	ln      net.Listener
+	lns     []net.Listener
 	wait    func() // for the server's end
 
 	mu     sync.Mutex
@@ -148,17 +148,17 @@ func (r *rig) listenAnew() {
 	r.listen(ln)
 }
 
-// listen starts a server on ln; it is the one that the rig looks at from then
+// listen starts a server on listeners; it is the one that the rig looks at from then
 // on.
-func (r *rig) listen(ln net.Listener) { r.run(relay.New(r.options), ln) }
+func (r *rig) listen(lns ...net.Listener) { r.run(relay.New(r.options), lns...) }
 
 // run runs a server, which is the rig's from then on.
-func (r *rig) run(srv *relay.Server, ln net.Listener) {
+func (r *rig) run(srv *relay.Server, lns ...net.Listener) {
 	r.t.Helper()
-	r.srv, r.ln = srv, ln
+	r.srv, r.lns = srv, lns
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- srv.Run(ctx, ln) }()
+	go func() { done <- srv.Run(ctx, lns...) }()
 	r.wait = sync.OnceFunc(func() {
 		select {
 		case err := <-done:

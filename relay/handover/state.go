@@ -24,6 +24,7 @@ type Process struct {
 	PlaysEver      uint64
 	Throttled      uint64
 	Events         uint64 // the id of the last
+	EventsMissed   uint64 // by subscribers that were too slow
 	Rejects        map[string]uint64
 	Dispatches     []Dispatches
 }
