@@ -10,4 +10,4 @@ type Moment int64
 func (m Moment) Since() time.Duration { return time.Duration(Now() - m) }
 
 // Now is the present moment.
-func Now() Moment { return Moment(0) }
+func Now() Moment { return now() }
