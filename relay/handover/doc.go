@@ -5,10 +5,15 @@
 // anything that lives. Rooms that own something which goes on in another process say
 // so in a file of their own, state.go. The format, and how it gets there, is here:
 //
-//	State.Seal    state → a sealed file in memory       (seal.go, records.go)
-//	Unseal        … and back, as suspicious as the wire (unseal.go)
-//	Socket        which descriptor is meant             (socket.go)
-//	Send, Receive many descriptors through a unix socket (pass.go)
+//	State.Seal     state → a sealed file in memory …        (seal.go, records.go, memory_linux.go)
+//	Unseal         … and back, as suspicious as the wire    (unseal.go)
+//	Stream.check   what the code behind could stumble over  (check.go, check_backlog.go, check_session.go)
+//	Socket         which descriptor is meant                (socket.go)
+//	Send, Receive  many descriptors through a unix socket   (pass.go)
+//	Moment         a clock that all processes share         (moment.go)
 //
-// It is never written to a disk: the URLs of nodes and the names of streams are in it.
+// All of that is Linux's; elsewhere its errors match errors.ErrUnsupported.
+//
+// A state is never written to a disk, nor to a log: the keys that encoders know and the
+// URLs of nodes are in it. Errors quote StreamIds only, and field names that are nobody's.
 package handover
