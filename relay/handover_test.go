@@ -29,6 +29,16 @@ func (r *rig) succeedWith(change func(*handover.Bundle)) {
 		r.t.Fatal("nothing is handed over")
 	}
 	change(bundle)
+	file, err := bundle.State.Seal()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer file.Close()
+	state, problems, err := handover.Unseal(file, 1<<30)
+	if err != nil || len(problems) > 0 {
+		r.t.Fatal(err, problems)
+	}
+	bundle.State = state
 	next := relay.New(r.options)
 	next.GoOn(bundle)
 	r.run(next, r.lns...)
