@@ -256,6 +256,7 @@ func (r *reviver) node(stream *Stream, kept *handover.Node) *node {
 		return nil
 	}
 	r.nodes++
+	stream.enter(stream.onAir(), n.node.Host())
 	return n
 }
 
