@@ -138,6 +138,30 @@ func TestE2ERestartOnAir(t *testing.T) {
 	}
 }
 
+// A socket that systemd holds is not left in the store: it comes again by itself.
+func TestE2ERestartOnAirWithSockets(t *testing.T) {
+	t.Parallel()
+	sim, audit := onAir(t, "cam1")
+	m := newManager(t, nil)
+	held := []net.Listener{listenLocal(t)}
+	env := []string{"FDSTORE=100", "DBUS_SYSTEM_BUS_ADDRESS=" + bus{job: "restart"}.listen(t), "ZEGORELAY_HTTP_LISTEN=" + freeAddr(t)}
+	p := m.launch(sim, "rtmp", held, env...)
+	m.wait("READY=1")
+	e := startEncoder(t, "rtmp://"+held[0].Addr().String()+"/live/cam1", audit.Sent)
+	m.wait("STATUS=1 live")
+	p.terminate()
+	if got := fmt.Sprint(m.stored()); got != "map[zegorelay-connection:2 zegorelay-listener:1 zegorelay-state:1]" {
+		t.Fatalf("systemd has %s\n%s", got, p.log)
+	}
+	p = m.launch(sim, "rtmp", held, env...)
+	waitFor(t, "the next process", func() bool { return len(m.all("READY=1")) == 2 })
+	publish(t, "rtmp://"+held[0].Addr().String()+"/live/cam2")
+	m.wait("STATUS=2 live")
+	e.end(t)
+	whole(t, sim, audit)
+	p.terminate()
+}
+
 // systemctl stop: everything ends in order, and the store stays empty.
 func TestE2EStopOnAir(t *testing.T) {
 	t.Parallel()
@@ -244,7 +268,7 @@ func TestE2ETakeOver(t *testing.T) {
 	waitFor(t, "the stream", func() bool { _, ok := current(sim, "cam1"); return ok })
 	for range 3 {
 		next := takeOver(t, sim, p)
-		if code := p.code(); code != exitOK || !strings.Contains(p.log.String(), "another process goes on with all connections") {
+		if code := p.code(); code != exitOK || !strings.Contains(p.log.String(), "handed over all connections") {
 			t.Fatalf("exit code %d\n%s\n%s", code, p.log, next.log)
 		}
 		p = next

@@ -93,14 +93,14 @@ func (d *daemon) live(asked context.Context) (left *legacy, err error) {
 		most += handOverSlack
 	}
 	telling.Go(func() { supervise(l.leaving, l.ending, d.manager, d.relay, over, most) })
-	left, err = l.work(fail)
+	left, err = l.work(asked, fail)
 	close(over)
 	telling.Wait()
 	return left, err
 }
 
 // work does all that a life is for, and calls fail if something of it ends too early.
-func (l *life) work(fail func()) (left *legacy, err error) {
+func (l *life) work(asked context.Context, fail func()) (left *legacy, err error) {
 	var work errgroup.Group
 	do := func(f func() error) {
 		work.Go(func() error {
@@ -112,7 +112,7 @@ func (l *life) work(fail func()) (left *legacy, err error) {
 		})
 	}
 	// Operators see the relay drain: what they look at ends after it.
-	watching, stopWatching := context.WithCancel(context.WithoutCancel(l.asked))
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(asked))
 	defer stopWatching()
 	operator := l.operator()
 	do(func() error {
@@ -124,7 +124,7 @@ func (l *life) work(fail func()) (left *legacy, err error) {
 	heirs := make(chan heir)
 	do(func() error { l.reloadWhenAsked(l.leaving); return nil })
 	do(func() error { l.receiveHeirs(l.leaving, heirs); return nil })
-	do(func() error { l.end(heirs); return nil })
+	do(func() error { l.end(l.leaving, heirs); return nil })
 	do(func() error {
 		err := l.relay.Run(l.serving, l.encoders...)
 		stopWatching() // that may take its second while others go on already
@@ -137,13 +137,14 @@ func (l *life) work(fail func()) (left *legacy, err error) {
 	return left, err
 }
 
-// end waits for whoever wants this life to end, and begins the end that fits.
-func (l *life) end(heirs <-chan heir) {
+// end waits for whoever wants this life to end, or for leaving to end, and begins the
+// end that fits.
+func (l *life) end(leaving context.Context, heirs <-chan heir) {
 	for {
 		var h heir
 		select {
-		case <-l.leaving.Done():
-			if l.asked.Err() != nil && l.store != nil && l.store.isWanted(context.WithoutCancel(l.asked)) {
+		case <-leaving.Done():
+			if l.asked.Err() != nil && l.store != nil && l.store.isWanted(context.WithoutCancel(leaving)) {
 				h = l.store
 			}
 		case h = <-heirs:
@@ -161,7 +162,7 @@ func (l *life) end(heirs <-chan heir) {
 			return
 		}
 		h.refuse(err)
-		if l.leaving.Err() != nil {
+		if leaving.Err() != nil {
 			l.drain()
 			return
 		}
@@ -186,7 +187,7 @@ func (l *life) handOver() *legacy {
 	err := l.heir.inherit(l.estate)
 	if err == nil {
 		l.estate.close()
-		l.log.Info().Int(logConnections, connections).Msg("another process goes on with all connections")
+		l.log.Info().Int(logConnections, connections).Msg("handed over all connections")
 		l.manager.isStopping(drainPatience) // now it is certain, if it was not before
 		return nil
 	}
