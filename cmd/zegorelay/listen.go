@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"strings"
 	"time"
-
-	"github.com/coreos/go-systemd/v22/activation"
 
 	"zegorelay/config"
 )
@@ -20,40 +20,60 @@ const (
 	httpSocket  = "http"
 )
 
-// inherited are listening sockets that whoever started us has opened, by name.
-type inherited map[string][]net.Listener
+// socket is a listening socket that was there before this daemon.
+type socket struct {
+	net.Listener
+	lent bool // whoever started us keeps it, and gives it to the next process, too
+}
 
-// inheritSockets takes them over (sd_listen_fds(3)), and the variables that tell of
-// them out of the environment. A socket that is of no use is an error, which matches
-// config.Problems: nobody would accept from it, and encoders would wait for ever.
-func inheritSockets() (inherited, error) {
+// inherited are listening sockets that others have opened, by name.
+type inherited map[string][]socket
+
+// inheritSockets takes over what whoever started us has opened (sd_listen_fds(3)). A
+// socket that is of no use is an error, which matches config.Problems: nobody would
+// accept from it, and encoders would wait for ever.
+func inheritSockets(files []*os.File) (inherited, error) {
 	all := make(inherited)
 	var problems config.Problems
-	for _, file := range activation.Files(true) {
+	for _, file := range files {
 		name := file.Name()
 		complain := func(what, do string) {
 			problems = append(problems, config.Problem{Variable: "the inherited socket " + name, What: what, Do: do})
 		}
-		ln, err := net.FileListener(file)
+		ln, err := listenerOf(file)
 		switch {
 		case name != rtmpSocket && name != rtmpsSocket && name != httpSocket:
 			complain("has a name that means nothing here", "write FileDescriptorName=rtmp, rtmps or http into its socket unit")
-		case err != nil || ln.Addr().Network() != "tcp" || !isListening(file):
+		case err != nil:
 			complain("doesn't listen for TCP", "write ListenStream= with a port, and Accept=no, into its socket unit")
 		default:
-			all[name] = append(all[name], ln)
+			all[name] = append(all[name], socket{Listener: ln, lent: true})
 			ln = nil
 		}
 		if ln != nil {
 			_ = ln.Close()
 		}
-		_ = file.Close() // the listener has its own
 	}
 	if len(problems) > 0 {
 		all.close()
 		return nil, problems
 	}
 	return all, nil
+}
+
+// listenerOf is a descriptor as a listener for TCP. The file is closed in any case: a
+// listener has its own.
+func listenerOf(file *os.File) (net.Listener, error) {
+	defer file.Close()
+	listens := isListening(file)
+	ln, err := net.FileListener(file)
+	if err != nil {
+		return nil, err
+	}
+	if ln.Addr().Network() != "tcp" || !listens {
+		return nil, errors.Join(errors.New("the descriptor doesn't listen for TCP"), ln.Close())
+	}
+	return ln, nil
 }
 
 // fit says what of the sockets the configuration can't serve.
@@ -90,32 +110,43 @@ func (i inherited) close() {
 	}
 }
 
+// door is a listener, and what it is for.
+type door struct {
+	socket
+	protocol string // by the names of sockets
+	asked    string // the address of the configuration, also if a socket takes its place
+}
+
 // listen opens all listeners. Inherited ones take the place of addresses.
 func (d *daemon) listen(sockets inherited) error {
 	if err := sockets.fit(d.cfg); err != nil {
 		return err
 	}
-	var err error
-	if d.encoders, err = d.open("RTMP", sockets[rtmpSocket], d.cfg.RTMPListen); err != nil {
+	d.doors, d.encoders, d.http = nil, nil, nil
+	plain, err := d.open(rtmpSocket, sockets)
+	if err != nil {
 		return err
 	}
-	if err := d.listenTLS(sockets[rtmpsSocket]); err != nil {
+	for _, s := range plain {
+		d.encoders = append(d.encoders, s.Listener)
+	}
+	if err := d.listenTLS(sockets); err != nil {
 		return err
 	}
 	if d.cfg.HTTPListen == "" && len(sockets[httpSocket]) == 0 {
 		return nil
 	}
-	web, err := d.open("HTTP", sockets[httpSocket], d.cfg.HTTPListen)
+	web, err := d.open(httpSocket, sockets)
 	if err != nil {
 		return err
 	}
-	d.http = web[0]
+	d.http = web[0].Listener
 	d.log.Info().Str(logPage, d.pageURL()).Str(logMetrics, "/metrics").Msg("page and metrics are served")
 	return nil
 }
 
 // listenTLS opens the listeners for RTMPS, if there are to be any.
-func (d *daemon) listenTLS(sockets []net.Listener) error {
+func (d *daemon) listenTLS(sockets inherited) error {
 	if d.cfg.RTMPSListen == "" {
 		return nil
 	}
@@ -123,9 +154,9 @@ func (d *daemon) listenTLS(sockets []net.Listener) error {
 	if err != nil {
 		return err
 	}
-	plain, err := d.open("RTMPS", sockets, d.cfg.RTMPSListen)
+	plain, err := d.open(rtmpsSocket, sockets)
 	for _, ln := range plain {
-		d.encoders = append(d.encoders, secureListener{ln, tls.NewListener(ln, &tls.Config{
+		d.encoders = append(d.encoders, secureListener{ln.Listener, tls.NewListener(ln.Listener, &tls.Config{
 			GetCertificate: cert.get,
 			MinVersion:     tls.VersionTLS12,
 		})})
@@ -133,27 +164,41 @@ func (d *daemon) listenTLS(sockets []net.Listener) error {
 	return err
 }
 
-// open returns inherited sockets for a protocol, or else one at an address.
-func (d *daemon) open(protocol string, sockets []net.Listener, addr string) ([]net.Listener, error) {
-	for _, ln := range sockets {
-		d.log.Info().Stringer(logListen, ln.Addr()).Bool(logInherited, true).Msg("listening for " + protocol)
+// open returns the inherited sockets for a protocol, or else one at the address of the
+// configuration.
+func (d *daemon) open(protocol string, sockets inherited) ([]socket, error) {
+	name, asked := strings.ToUpper(protocol), askedFor(d.cfg, protocol)
+	all := sockets[protocol]
+	if len(all) == 0 {
+		ln, err := net.Listen("tcp", asked)
+		if err != nil {
+			return nil, fmt.Errorf("ZEGORELAY_%s_LISTEN: %w", name, err)
+		}
+		all = []socket{{Listener: ln}}
+		d.log.Info().Stringer(logListen, ln.Addr()).Msg("listening for " + name)
+	} else {
+		for _, s := range all {
+			d.log.Info().Stringer(logListen, s.Addr()).Bool(logInherited, true).Msg("listening for " + name)
+		}
 	}
-	if len(sockets) > 0 {
-		return sockets, nil
+	for _, s := range all {
+		d.doors = append(d.doors, door{socket: s, protocol: protocol, asked: asked})
 	}
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("ZEGORELAY_%s_LISTEN: %w", protocol, err)
-	}
-	d.log.Info().Stringer(logListen, ln.Addr()).Msg("listening for " + protocol)
-	return []net.Listener{ln}, nil
+	return all, nil
+}
+
+// askedFor is the address that the configuration has for a protocol; empty: none.
+func askedFor(cfg *config.Config, protocol string) string {
+	return map[string]string{
+		rtmpSocket: cfg.RTMPListen, rtmpsSocket: cfg.RTMPSListen, httpSocket: cfg.HTTPListen,
+	}[protocol]
 }
 
 // close closes the listeners of a daemon that never ran.
 func (d *daemon) close() error {
 	var err error
-	for _, ln := range d.encoders {
-		err = errors.Join(err, ln.Close())
+	for _, door := range d.doors {
+		err = errors.Join(err, door.Close())
 	}
 	return err
 }

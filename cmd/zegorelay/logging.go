@@ -36,7 +36,10 @@ const (
 	logNeeded  = "needed"
 	logAfter   = "after"
 
-	logInherited = "inherited"
+	logInherited   = "inherited"
+	logConnections = "connections"
+	logStates      = "states"
+	logPID         = "pid"
 
 	logProblems = "problems"
 	logChanged  = "changed"

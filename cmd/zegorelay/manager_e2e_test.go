@@ -9,25 +9,31 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"zegorelay/dispatch/zegosim"
 )
 
-// manager stands in for systemd: it hands sockets over, and hears what the service
-// says.
+// manager stands in for systemd: it hands sockets over, hears what the service says,
+// and keeps descriptors for the next process.
 type manager struct {
 	t      *testing.T
 	socket *net.UnixConn
 	env    []string
 
 	onReady func() // called at once when the service says so
+	isBusy  bool   // it leaves barriers open
 
 	mu    sync.Mutex
 	heard []heard
+	store []*os.File // their names are those of the store
+
+	barriers []*os.File // that are open
 }
 
 type heard struct {
@@ -49,14 +55,14 @@ func newManager(t *testing.T, onReady func()) *manager {
 	m := &manager{t: t, socket: socket, env: []string{"NOTIFY_SOCKET=" + addr.Name}, onReady: onReady}
 	var listener sync.WaitGroup
 	listener.Go(m.listen)
-	t.Cleanup(func() { socket.Close(); listener.Wait(); os.RemoveAll(dir) })
+	t.Cleanup(func() { socket.Close(); listener.Wait(); closeAll(m.store); closeAll(m.barriers); os.RemoveAll(dir) })
 	return m
 }
 
 func (m *manager) listen() {
-	message := make([]byte, 4096)
+	message, rights := make([]byte, 4096), make([]byte, 4096)
 	for {
-		n, err := m.socket.Read(message)
+		n, r, _, _, err := m.socket.ReadMsgUnix(message, rights)
 		if err != nil {
 			return
 		}
@@ -66,8 +72,57 @@ func (m *manager) listen() {
 		}
 		m.mu.Lock()
 		m.heard = append(m.heard, h)
+		m.keep(h.message, rights[:r])
 		m.mu.Unlock()
 	}
+}
+
+// keep does what systemd does with descriptors.
+func (m *manager) keep(message string, rights []byte) {
+	lines := strings.Split(message, "\n")
+	name := ""
+	for _, line := range lines {
+		if is, ok := strings.CutPrefix(line, "FDNAME="); ok {
+			name = is
+		}
+	}
+	var files []*os.File
+	messages, _ := syscall.ParseSocketControlMessage(rights)
+	for i := range messages {
+		fds, _ := syscall.ParseUnixRights(&messages[i])
+		for _, fd := range fds {
+			files = append(files, os.NewFile(uintptr(fd), name))
+		}
+	}
+	switch lines[0] {
+	case "FDSTORE=1":
+		m.store = append(m.store, files...)
+		return
+	case "FDSTOREREMOVE=1":
+		m.store = slices.DeleteFunc(m.store, func(f *os.File) bool {
+			if f.Name() == name {
+				f.Close()
+			}
+			return f.Name() == name
+		})
+	case "BARRIER=1":
+		if m.isBusy {
+			m.barriers = append(m.barriers, files...)
+			return
+		}
+	}
+	closeAll(files)
+}
+
+// stored counts what the store has, by name.
+func (m *manager) stored() map[string]int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make(map[string]int)
+	for _, f := range m.store {
+		all[f.Name()]++
+	}
+	return all
 }
 
 // all is what was heard that has a line which begins so.
@@ -101,9 +156,11 @@ func (m *manager) launch(sim *zegosim.Sim, names string, sockets []net.Listener,
 		"ZEGORELAY_NODE_ALLOW=127.0.0.0/8",
 		"ZEGORELAY_RTMP_LISTEN=" + p.addr,
 		"ZEGORELAY_HTTP_LISTEN=" + p.http,
-		"LISTEN_FDNAMES=" + names,
-		fmt.Sprintf("LISTEN_FDS=%d", len(sockets)),
 	}, append(env, m.env...)...))
+	var named []string
+	if names != "" || len(sockets) > 0 {
+		named = append(named, names)
+	}
 	p.cmd.Args = []string{"sh", "-c", `LISTEN_PID=$$ exec "$0" run`, p.cmd.Path}
 	p.cmd.Path = "/bin/sh"
 	for _, ln := range sockets {
@@ -114,6 +171,14 @@ func (m *manager) launch(sim *zegosim.Sim, names string, sockets []net.Listener,
 		defer file.Close()
 		p.cmd.ExtraFiles = append(p.cmd.ExtraFiles, file)
 	}
+	m.mu.Lock()
+	// Behind the sockets, and systemd keeps them until it is told otherwise.
+	for _, file := range m.store {
+		named = append(named, file.Name())
+		p.cmd.ExtraFiles = append(p.cmd.ExtraFiles, file)
+	}
+	defer m.mu.Unlock() // after the start
+	p.cmd.Env = append(p.cmd.Env, "LISTEN_FDNAMES="+strings.Join(named, ":"), fmt.Sprintf("LISTEN_FDS=%d", len(p.cmd.ExtraFiles)))
 	p.cmd.Stderr = p.log
 	if err := p.cmd.Start(); err != nil {
 		m.t.Fatal(err)
@@ -136,4 +201,11 @@ func (p *process) code() int {
 		p.t.Fatalf("it doesn't end\n%s", p.log)
 		return 0
 	}
+}
+
+// keepForTest does what a message says.
+func (m *manager) keepForTest(message string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.keep(message, nil)
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sync/errgroup"
 
 	"zegorelay/config"
 	"zegorelay/dispatch"
@@ -22,10 +21,12 @@ import (
 	"zegorelay/relay/rtmp"
 )
 
-type runCommand struct{}
+type runCommand struct {
+	TakeOver bool `help:"Go on with the connections of the zegorelay that runs with this ZEGORELAY_RTMP_LISTEN, which ends then (Linux; under systemd: systemctl restart)."`
+}
 
 // Run relays until ctx ends.
-func (runCommand) Run(ctx context.Context, t terminal) error {
+func (c runCommand) Run(ctx context.Context, t terminal) error {
 	cfg, err := config.Load()
 	if err != nil {
 		return err
@@ -37,7 +38,7 @@ func (runCommand) Run(ctx context.Context, t terminal) error {
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 	log.Info().Str(logVersion, version().String()).Uint32(logAppID, cfg.AppID).Msg("zegorelay started")
-	d, err := prepare(cfg, log)
+	d, err := prepare(ctx, cfg, log, c.TakeOver)
 	if err != nil {
 		log.Error().Err(err).Msg("zegorelay could not start")
 		return logged{err}
@@ -52,25 +53,55 @@ func (runCommand) Run(ctx context.Context, t terminal) error {
 	return nil
 }
 
-// prepare fits a daemon into its surroundings: what the machine gives it, and who has
-// started it.
-func prepare(cfg *config.Config, log zerolog.Logger) (*daemon, error) {
+// prepare fits a daemon into its surroundings: what the machine gives it, who has
+// started it, and what another process has left to it.
+func prepare(ctx context.Context, cfg *config.Config, log zerolog.Logger, takeOver bool) (*daemon, error) {
 	fitMemory(cfg, os.DirFS("/"), log)
 	limitMemory(cfg.Memory)
 	if most, ok := mostDescriptors(); ok {
 		warnOfDescriptors(cfg, most, log)
 	}
 	manager := newServiceManager(log)
-	sockets, err := inheritSockets()
+	sockets, left, err := inherit(cfg, manager, log)
 	if err != nil {
 		return nil, err
 	}
-	d, err := newDaemon(cfg, log, sockets)
+	d, err := begin(ctx, cfg, log, takeOver, sockets, left)
 	if err != nil {
-		sockets.close()
 		return nil, err
 	}
 	d.manager = manager
+	d.store = newStore(manager, log)
+	d.isOnAir = true
+	return d, nil
+}
+
+// begin makes a daemon that goes on with what is left of another.
+func begin(ctx context.Context, cfg *config.Config, log zerolog.Logger, takeOver bool, sockets inherited, left *legacy) (*daemon, error) {
+	giveUp := func() { sockets.close(); left.close() }
+	var c *claim
+	if takeOver {
+		var err error
+		if c, err = askToTakeOver(ctx, cfg, log); err != nil {
+			giveUp()
+			return nil, err
+		}
+		defer c.close()
+		left.close() // what runs is newer
+		left = c.left
+	}
+	d, err := newDaemon(cfg, log, sockets.with(left))
+	if err != nil {
+		giveUp()
+		return nil, err
+	}
+	if c != nil {
+		if err := c.isMine(); err != nil {
+			left.close()
+			return nil, errors.Join(err, d.close())
+		}
+	}
+	d.goOn(left)
 	return d, nil
 }
 
@@ -79,11 +110,14 @@ type daemon struct {
 	cfg      *config.Config
 	zego     *dispatch.Zego
 	relay    *relay.Server
+	doors    []door         // all of these listeners:
 	encoders []net.Listener // the first is RTMP, others may be RTMPS
 	http     net.Listener   // nil if it is off
 	log      zerolog.Logger
 
 	manager    *serviceManager     // may be one that isn't there
+	store      *store              // nil: nobody keeps descriptors for the next process
+	isOnAir    bool                // another process may ask to go on
 	logDropped func() uint64       // lines that could not be logged; nil if nobody counts
 	setLevel   func(zerolog.Level) // of the log; nil if it stays
 	hangups    <-chan os.Signal    // ask for the configuration to be read again; nil: nobody does
@@ -94,15 +128,28 @@ type daemon struct {
 // have been opened before.
 func newDaemon(cfg *config.Config, log zerolog.Logger, sockets inherited) (*daemon, error) {
 	zego := newZego(cfg, func(sentence string) { log.Warn().Msg(sentence) })
+	d := &daemon{cfg: cfg, zego: zego, log: log, manager: &serviceManager{}}
+	d.relay = d.newRelay(cfg)
+	d.reloaded.Store(&reloaded{cfg: cfg, ok: true, at: time.Now()})
+	if err := d.listen(sockets); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+// newRelay is a relay with the streams of a configuration, which may have been read
+// again since the start.
+func (d *daemon) newRelay(streams *config.Config) *relay.Server {
+	cfg := d.cfg
 	nodes := net.Dialer{Control: dispatch.NodePolicy{Allow: cfg.NodeAllow}.Control}
-	server := relay.New(relay.Options{
-		Dispatch:         zego.Dispatch,
+	return relay.New(relay.Options{
+		Dispatch:         d.zego.Dispatch,
 		Nodes:            rtmp.Dialer{Dial: nodes.DialContext},
-		Log:              log,
+		Log:              d.log,
 		App:              cfg.App,
 		PullApp:          cfg.PullApp,
 		StreamID:         cfg.StreamID,
-		Rules:            rulesOf(cfg),
+		Rules:            rulesOf(streams),
 		ConnectTimeout:   cfg.ConnectTimeout,
 		StallTimeout:     cfg.StallTimeout,
 		Conflict:         relay.Conflict(cfg.Conflict),
@@ -120,12 +167,6 @@ func newDaemon(cfg *config.Config, log zerolog.Logger, sockets inherited) (*daem
 		MaxStreams:       cfg.MaxStreams,
 		MaxConnections:   cfg.MaxConnections,
 	})
-	d := &daemon{cfg: cfg, zego: zego, relay: server, log: log, manager: &serviceManager{}}
-	d.reloaded.Store(&reloaded{cfg: cfg, ok: true, at: time.Now()})
-	if err := d.listen(sockets); err != nil {
-		return nil, errors.Join(err, d.close())
-	}
-	return d, nil
 }
 
 // newZego is ZEGO as the configuration names it.
@@ -141,31 +182,6 @@ func newZego(cfg *config.Config, warn func(sentence string)) *dispatch.Zego {
 		Rate:        cfg.DispatchRate,
 		Warn:        warn,
 	})
-}
-
-// run serves until ctx ends and then drains. Everything it started has ended
-// when it returns.
-func (d *daemon) run(ctx context.Context) error {
-	work, ctx := errgroup.WithContext(ctx)
-	// Operators see the relay drain: what they look at ends after it.
-	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopWatching()
-	operator := d.operator()
-	work.Go(func() error {
-		if err := operator.Run(watching, d.http); err != nil {
-			return fmt.Errorf("HTTP: %w", err)
-		}
-		return nil
-	})
-	drained := make(chan struct{})
-	work.Go(func() error { d.reloadWhenAsked(ctx); return nil })
-	work.Go(func() error { supervise(ctx, d.manager, d.relay, drained, d.cfg.ShutdownTimeout); return nil })
-	work.Go(func() error {
-		defer stopWatching()
-		defer close(drained)
-		return d.relay.Run(ctx, d.encoders...)
-	})
-	return work.Wait()
 }
 
 // logReady says what encoders are given, and who may publish.

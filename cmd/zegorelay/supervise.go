@@ -18,9 +18,10 @@ const (
 	drainSaidEvery = time.Second
 	drainPatience  = 5 * time.Second
 
-	// drainSlack is what the end may take beyond the drain timeout. A drain that
-	// hangs is no longer excused after it.
-	drainSlack = 2 * time.Second
+	// drainSlack is what the end may take beyond the drain timeout, handOverSlack what a
+	// hand-over may take on top. What hangs is no longer excused after it.
+	drainSlack    = 2 * time.Second
+	handOverSlack = 25 * time.Second
 )
 
 // supervised is what of a relay the service manager is told.
@@ -29,20 +30,41 @@ type supervised interface {
 	Streams() []relay.Status
 }
 
-// supervise tells the manager how a relay is until ctx ends, and from then on that it
-// drains, until drained is closed, or for most at the longest.
-func supervise(ctx context.Context, m *serviceManager, r supervised, drained <-chan struct{}, most time.Duration) {
+// supervise tells the manager how a relay is until leaving ends, and from then on until
+// over is closed, or for most at the longest, that this takes its time: that the process
+// stops, once ending has ended, too; before that, another may still go on.
+func supervise(leaving, ending context.Context, m *serviceManager, r supervised, over <-chan struct{}, most time.Duration) {
 	if !m.isThere() {
 		return
 	}
-	defer m.close()
 	var living sync.WaitGroup
-	living.Go(func() { tellStatus(ctx, m, r) })
-	living.Go(func() { feedWatchdog(ctx, m, r) })
-	<-ctx.Done()
-	m.isStopping(drainPatience) // at once, whatever these two wait for
+	living.Go(func() { tellStatus(leaving, m, r) })
+	living.Go(func() { feedWatchdog(leaving, m, r) })
+	<-leaving.Done()
+	tellEnd(ending, m) // at once, whatever these two wait for
 	living.Wait()
-	tellDrain(m, drained, most)
+	tick := time.NewTicker(drainSaidEvery)
+	defer tick.Stop()
+	end := time.After(most)
+	for {
+		select {
+		case <-tick.C:
+			tellEnd(ending, m)
+		case <-over:
+			return
+		case <-end:
+			return
+		}
+	}
+}
+
+// tellEnd has the manager wait.
+func tellEnd(ending context.Context, m *serviceManager) {
+	if ending.Err() != nil {
+		m.isStopping(drainPatience)
+	} else {
+		m.isAlive()
+	}
 }
 
 // tellStatus says READY=1 when connections are taken: the listeners are open, and every
@@ -98,23 +120,6 @@ func answers(ctx context.Context, m *serviceManager, r supervised) bool {
 	})
 	defer late.Stop()
 	return r.Alive(ctx) == nil
-}
-
-// tellDrain has the manager wait until drained is closed.
-func tellDrain(m *serviceManager, drained <-chan struct{}, most time.Duration) {
-	end := time.After(most + drainSlack)
-	tick := time.NewTicker(drainSaidEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			m.isStopping(drainPatience)
-		case <-drained:
-			return
-		case <-end:
-			return
-		}
-	}
 }
 
 // statusLine is how the streams are, for systemctl status.

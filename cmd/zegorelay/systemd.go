@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -30,6 +31,7 @@ const (
 type serviceManager struct {
 	socket   string        // empty: there is none
 	watchdog time.Duration // it restarts us after so much silence; 0: it doesn't
+	keeps    int           // descriptors, for the next process
 	log      zerolog.Logger
 
 	mu       sync.Mutex // over a whole message: what is told after STOPPING=1 is decided under it
@@ -45,6 +47,10 @@ type serviceManager struct {
 func newServiceManager(log zerolog.Logger) *serviceManager {
 	m := &serviceManager{socket: os.Getenv("NOTIFY_SOCKET"), log: log}
 	_ = os.Unsetenv("NOTIFY_SOCKET") // fails for malformed names only
+	if m.isThere() {
+		m.keeps, _ = strconv.Atoi(os.Getenv("FDSTORE")) // 0 if there is no such thing
+	}
+	_ = os.Unsetenv("FDSTORE")
 	var err error
 	if m.watchdog, err = sd.SdWatchdogEnabled(true); err != nil {
 		log.Warn().Err(err).Msg("systemd's watchdog is not fed")
@@ -135,18 +141,26 @@ func (m *serviceManager) tell(assignments ...string) {
 }
 
 func (m *serviceManager) send(message []byte) error {
-	if m.conn == nil {
-		conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: m.socket, Net: "unixgram"})
-		if err != nil {
-			return err
-		}
-		m.conn = conn
+	if err := m.dial(); err != nil {
+		return err
 	}
 	if err := m.conn.SetWriteDeadline(time.Now().Add(notifyTimeout)); err != nil {
 		return err
 	}
 	_, err := m.conn.Write(message)
 	return err
+}
+
+func (m *serviceManager) dial() error {
+	if m.conn != nil {
+		return nil
+	}
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: m.socket, Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	m.conn = conn
+	return nil
 }
 
 func (m *serviceManager) hangUp() {

@@ -22,16 +22,6 @@ import (
 // These tests run the real binary under a stand-in for systemd, which speaks its
 // protocols over real sockets. It restarts nothing and enforces nothing.
 
-func listenLocal(t *testing.T) net.Listener {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	return ln
-}
-
 // publish publishes the test card until the test ends.
 func publish(t *testing.T, rawURL string) {
 	ctx, stop := context.WithCancel(context.Background())

@@ -90,7 +90,7 @@ func (p *fakeRelay) set(healths ...relay.Health) {
 func supervising(m *serviceManager, p *fakeRelay, most time.Duration) (stop func(), drained chan struct{}, ended chan struct{}) {
 	ctx, stop := context.WithCancel(context.Background())
 	drained, ended = make(chan struct{}), make(chan struct{})
-	go func() { defer close(ended); supervise(ctx, m, p, drained, most) }()
+	go func() { defer close(ended); supervise(ctx, ctx, m, p, drained, most+drainSlack) }()
 	return stop, drained, ended
 }
 

@@ -1,0 +1,340 @@
+//go:build e2e
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"zegorelay/cmd/zegorelay/testcard"
+	"zegorelay/dispatch/zegosim"
+	"zegorelay/relay/rtmp"
+)
+
+// encoder publishes the test card, and must not notice anything.
+type encoder struct {
+	stop context.CancelFunc
+	err  chan error
+}
+
+func startEncoder(t *testing.T, rawURL string, sent func(rtmp.Message)) *encoder {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	e := &encoder{stop: stop, err: make(chan error, 1)}
+	var work sync.WaitGroup
+	work.Go(func() { e.err <- testcard.Publish(ctx, rtmp.Dialer{}, rawURL, sent) })
+	t.Cleanup(func() { stop(); work.Wait() })
+	return e
+}
+
+// end ends the encoder, which until then has been there all the time.
+func (e *encoder) end(t *testing.T) {
+	t.Helper()
+	select {
+	case err := <-e.err:
+		t.Errorf("the encoder ended: %v", err)
+		return
+	default:
+	}
+	e.stop()
+	if err := <-e.err; err != nil {
+		t.Errorf("the encoder: %v", err)
+	}
+}
+
+// onAir is a stand-in for ZEGO that audits a stream.
+func onAir(t *testing.T, stream string) (*zegosim.Sim, *zegosim.Audit) {
+	t.Helper()
+	audit := zegosim.NewAudit()
+	sim, err := zegosim.Start(zegosim.Options{AppID: e2eAppID, Secret: e2eSecret, Nodes: 3, Observe: func(e zegosim.Event) {
+		if e.StreamID == stream && e.Kind == zegosim.MessageReceived {
+			audit.Received(e.Session, e.Message)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sim.Close() })
+	return sim, audit
+}
+
+// whole checks that one session has had everything, once.
+func whole(t *testing.T, sim *zegosim.Sim, audit *zegosim.Audit) {
+	t.Helper()
+	waitFor(t, "all to arrive", func() bool { r := audit.Report(); return r.Missing+r.Pending == 0 })
+	r := audit.Report()
+	if r.Sessions != 1 || r.Repeated > 0 || len(r.Violations) > 0 || r.Sent == 0 {
+		t.Errorf("the node got %+v", r)
+	}
+	if v := sim.Violations(); len(v) > 0 {
+		t.Errorf("violations: %q", v)
+	}
+}
+
+// again starts the next process as the one before was.
+func (m *manager) again(sim *zegosim.Sim, p *process, env ...string) *process {
+	m.t.Helper()
+	next := m.launch(sim, "", nil, append(env, "ZEGORELAY_RTMP_LISTEN="+p.addr, "ZEGORELAY_HTTP_LISTEN="+p.http)...)
+	next.addr, next.http = p.addr, p.http
+	return next
+}
+
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// systemctl restart, three times, while an encoder is live: nobody notices, and nothing
+// is lost or sent twice. Who connects meanwhile waits.
+func TestE2ERestartOnAir(t *testing.T) {
+	t.Parallel()
+	sim, audit := onAir(t, "cam1")
+	m := newManager(t, nil)
+	env := []string{"FDSTORE=100", "DBUS_SYSTEM_BUS_ADDRESS=" + bus{job: "restart"}.listen(t)}
+	p := m.launch(sim, "", nil, env...)
+	m.wait("READY=1")
+	e := startEncoder(t, "rtmp://"+p.addr+"/live/cam1", audit.Sent)
+	m.wait("STATUS=1 live")
+	for i := range 3 {
+		p.signal(syscall.SIGTERM)
+		if code := p.code(); code != exitOK {
+			t.Fatalf("exit code %d\n%s", code, p.log)
+		}
+		if got := fmt.Sprint(m.stored()); got != "map[zegorelay-connection:2 zegorelay-listener:2 zegorelay-state:1]" {
+			t.Fatalf("systemd has %s\n%s", got, p.log)
+		}
+		waits, err := net.Dial("tcp", p.addr)
+		if err != nil {
+			t.Fatalf("an encoder that connects meanwhile: %v", err)
+		}
+		waits.Close()
+		if n := len(m.all("STOPPING=1")); n != i+1 {
+			t.Errorf("STOPPING=1 was heard %d times", n)
+		}
+		p = m.again(sim, p, env...)
+		waitFor(t, "the next process", func() bool { return len(m.all("READY=1")) == i+2 })
+		if got := m.stored(); len(got) > 0 {
+			t.Errorf("systemd still has %v", got)
+		}
+	}
+	resp, err := http.Get("http://" + p.http + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	e.end(t)
+	whole(t, sim, audit)
+	if n := len(sim.Sessions()); n != 1 {
+		t.Errorf("%d sessions with nodes", n)
+	}
+}
+
+// A socket that systemd holds is not left in the store: it comes again by itself.
+func TestE2ERestartOnAirWithSockets(t *testing.T) {
+	t.Parallel()
+	sim, audit := onAir(t, "cam1")
+	m := newManager(t, nil)
+	held := []net.Listener{listenLocal(t)}
+	env := []string{"FDSTORE=100", "DBUS_SYSTEM_BUS_ADDRESS=" + bus{job: "restart"}.listen(t), "ZEGORELAY_HTTP_LISTEN=" + freeAddr(t)}
+	p := m.launch(sim, "rtmp", held, env...)
+	m.wait("READY=1")
+	e := startEncoder(t, "rtmp://"+held[0].Addr().String()+"/live/cam1", audit.Sent)
+	m.wait("STATUS=1 live")
+	p.terminate()
+	if got := fmt.Sprint(m.stored()); got != "map[zegorelay-connection:2 zegorelay-listener:1 zegorelay-state:1]" {
+		t.Fatalf("systemd has %s\n%s", got, p.log)
+	}
+	p = m.launch(sim, "rtmp", held, env...)
+	waitFor(t, "the next process", func() bool { return len(m.all("READY=1")) == 2 })
+	publish(t, "rtmp://"+held[0].Addr().String()+"/live/cam2")
+	m.wait("STATUS=2 live")
+	e.end(t)
+	whole(t, sim, audit)
+	p.terminate()
+}
+
+// systemctl stop: everything ends in order, and the store stays empty.
+func TestE2EStopOnAir(t *testing.T) {
+	t.Parallel()
+	sim, _ := onAir(t, "cam1")
+	m := newManager(t, nil)
+	p := m.launch(sim, "", nil, "FDSTORE=100", "DBUS_SYSTEM_BUS_ADDRESS="+bus{job: "stop"}.listen(t))
+	m.wait("READY=1")
+	publish(t, "rtmp://"+p.addr+"/live/cam1")
+	m.wait("STATUS=1 live")
+	p.terminate()
+	if got := m.stored(); len(got) > 0 || len(m.all("FDSTORE=1")) > 0 {
+		t.Errorf("systemd has %v", got)
+	}
+	if s := sim.Sessions(); len(s) != 1 || !s[0].Clean {
+		t.Errorf("sessions: %+v", s)
+	}
+}
+
+// A store that is too small: the streams are drained, which systemd is told of.
+func TestE2ETheStoreIsTooSmall(t *testing.T) {
+	t.Parallel()
+	sim, audit := onAir(t, "cam1")
+	m := newManager(t, nil)
+	p := m.launch(sim, "", nil, "FDSTORE=3", "DBUS_SYSTEM_BUS_ADDRESS="+bus{job: "restart"}.listen(t))
+	m.wait("READY=1")
+	startEncoder(t, "rtmp://"+p.addr+"/live/cam1", audit.Sent)
+	m.wait("STATUS=1 live")
+	p.terminate()
+	if !strings.Contains(p.log.String(), "5 descriptors are too many for systemd's store of 3") {
+		t.Errorf("the log says\n%s", p.log)
+	}
+	if len(m.all("FDSTORE=1")) > 0 || len(m.all("STOPPING=1")) != 1 {
+		t.Errorf("systemd has heard %+v", m.heard)
+	}
+	whole(t, sim, audit) // what was sent was delivered before the end
+}
+
+// A manager that doesn't say that it has everything is waited for, but not for long.
+func TestE2EABusyManager(t *testing.T) {
+	t.Parallel()
+	sim, _ := onAir(t, "cam1")
+	m := newManager(t, nil)
+	m.isBusy = true
+	p := m.launch(sim, "", nil, "FDSTORE=100", "DBUS_SYSTEM_BUS_ADDRESS="+bus{job: "restart"}.listen(t))
+	m.wait("READY=1")
+	p.terminate()
+	if !strings.Contains(p.log.String(), "systemd didn't say that it has the connections") || m.stored()[storedState] != 1 {
+		t.Errorf("the store has %v, the log says\n%s", m.stored(), p.log)
+	}
+}
+
+// What a process that died has left is of no use without its state: it is closed.
+func TestE2EConnectionsWithoutAState(t *testing.T) {
+	t.Parallel()
+	sim, audit := onAir(t, "cam1")
+	m := newManager(t, nil)
+	env := []string{"FDSTORE=100", "DBUS_SYSTEM_BUS_ADDRESS=" + bus{job: "restart"}.listen(t)}
+	p := m.launch(sim, "", nil, env...)
+	m.wait("READY=1")
+	e := startEncoder(t, "rtmp://"+p.addr+"/live/cam1", audit.Sent)
+	m.wait("STATUS=1 live")
+	p.terminate()
+	m.keepForTest("FDSTOREREMOVE=1\nFDNAME=" + storedState)
+	p = m.again(sim, p, env...)
+	waitFor(t, "the next process", func() bool { return len(m.all("READY=1")) == 2 })
+	select {
+	case <-e.err:
+	case <-time.After(10 * time.Second):
+		t.Errorf("the encoder is still there")
+	}
+	if !strings.Contains(p.log.String(), "connections of the process before were closed") || len(m.stored()) > 0 {
+		t.Errorf("the store has %v, the log says\n%s", m.stored(), p.log)
+	}
+	p.terminate()
+}
+
+// takeOver starts a process that takes over from another.
+func takeOver(t *testing.T, sim *zegosim.Sim, p *process, env ...string) *process {
+	t.Helper()
+	next := &process{t: t, addr: p.addr, http: p.http, log: &lockedBuffer{}, done: make(chan error, 1)}
+	next.cmd = command(t, append([]string{
+		fmt.Sprintf("ZEGORELAY_APP_ID=%d", e2eAppID),
+		"ZEGORELAY_SERVER_SECRET=" + e2eSecret,
+		"ZEGORELAY_API_URL=" + sim.URL(),
+		"ZEGORELAY_NODE_ALLOW=127.0.0.0/8",
+		"ZEGORELAY_RTMP_LISTEN=" + p.addr,
+		"ZEGORELAY_HTTP_LISTEN=" + p.http,
+	}, env...), "run", "--take-over")
+	next.cmd.Stderr = next.log
+	if err := next.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { next.done <- next.cmd.Wait() }()
+	t.Cleanup(func() { _ = next.cmd.Process.Kill() })
+	return next
+}
+
+// run --take-over, three times, while an encoder is live.
+func TestE2ETakeOver(t *testing.T) {
+	t.Parallel()
+	sim, audit := onAir(t, "cam1")
+	p := start(t, sim)
+	e := startEncoder(t, "rtmp://"+p.addr+"/live/cam1", audit.Sent)
+	waitFor(t, "the stream", func() bool { _, ok := current(sim, "cam1"); return ok })
+	for range 3 {
+		next := takeOver(t, sim, p)
+		if code := p.code(); code != exitOK || !strings.Contains(p.log.String(), "handed over all connections") {
+			t.Fatalf("exit code %d\n%s\n%s", code, p.log, next.log)
+		}
+		p = next
+		waitFor(t, "the next process", func() bool { return strings.Contains(p.log.String(), "zegorelay is ready") })
+	}
+	e.end(t)
+	whole(t, sim, audit)
+	if n := len(sim.Sessions()); n != 1 {
+		t.Errorf("%d sessions with nodes", n)
+	}
+	p.terminate()
+}
+
+// Who can't take over leaves everything to the process that runs.
+func TestE2ETakeOverFails(t *testing.T) {
+	t.Parallel()
+	sim, audit := onAir(t, "cam1")
+	p := start(t, sim)
+	e := startEncoder(t, "rtmp://"+p.addr+"/live/cam1", audit.Sent)
+	waitFor(t, "the stream", func() bool { _, ok := current(sim, "cam1"); return ok })
+
+	nobody := takeOver(t, sim, &process{addr: freeAddr(t), http: freeAddr(t)})
+	if code := nobody.code(); code != exitFailed || !strings.Contains(nobody.log.String(), "start without --take-over") {
+		t.Errorf("nobody there: exit code %d\n%s", code, nobody.log)
+	}
+	wrong := takeOver(t, sim, p, "ZEGORELAY_APP_ID=none")
+	if code := wrong.code(); code != exitConfig || strings.Contains(p.log.String(), "takes over") {
+		t.Errorf("a wrong configuration: exit code %d\n%s", code, p.log)
+	}
+	taken := takeOver(t, sim, p, "ZEGORELAY_HTTP_LISTEN="+listenLocal(t).Addr().String())
+	if code := taken.code(); code != exitFailed {
+		t.Errorf("an address that is taken: exit code %d\n%s", code, taken.log)
+	}
+	waitFor(t, "it to go on", func() bool { return strings.Contains(p.log.String(), "hand-over failed: this process goes on") })
+	before := audit.Report().Arrived
+	waitFor(t, "more to arrive", func() bool { return audit.Report().Arrived > before+20 })
+
+	next := takeOver(t, sim, p) // now it works
+	if code := p.code(); code != exitOK {
+		t.Errorf("exit code %d\n%s", code, p.log)
+	}
+	waitFor(t, "the next process", func() bool { return strings.Contains(next.log.String(), "zegorelay is ready") })
+	e.end(t)
+	whole(t, sim, audit)
+	next.terminate()
+}
+
+// An heir that hangs before it has said that it goes on can't do so later.
+func TestE2ETakeOverHangs(t *testing.T) {
+	t.Parallel()
+	sim, audit := onAir(t, "cam1")
+	p := start(t, sim)
+	e := startEncoder(t, "rtmp://"+p.addr+"/live/cam1", audit.Sent)
+	waitFor(t, "the stream", func() bool { _, ok := current(sim, "cam1"); return ok })
+	conn, err := visit(&net.UnixAddr{Name: fmt.Sprintf("@zegorelay/%d/%s", syscall.Getuid(), p.addr), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintln(conn, request)
+	waitFor(t, "it to go on", func() bool { return strings.Contains(p.log.String(), "hand-over failed: this process goes on") })
+	before := audit.Report().Arrived
+	waitFor(t, "more to arrive", func() bool { return audit.Report().Arrived > before+20 })
+	if _, err := fmt.Fprintln(conn, mine); err == nil {
+		t.Errorf("it could still say that it goes on")
+	}
+	e.end(t)
+	p.terminate()
+}
