@@ -196,7 +196,12 @@ func TestE2ETheStoreIsTooSmall(t *testing.T) {
 	if len(m.all("FDSTORE=1")) > 0 || len(m.all("STOPPING=1")) != 1 {
 		t.Errorf("systemd has heard %+v", m.heard)
 	}
-	whole(t, sim, audit) // what was sent was delivered before the end
+	if s := sim.Sessions(); len(s) != 1 || !s[0].Clean {
+		t.Errorf("sessions: %+v", s)
+	}
+	if r := audit.Report(); r.Repeated > 0 || len(r.Violations) > 0 {
+		t.Errorf("the node got %+v", r)
+	}
 }
 
 // A manager that doesn't say that it has everything is waited for, but not for long.
