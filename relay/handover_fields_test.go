@@ -60,7 +60,7 @@ func TestEveryFieldIsDecided(t *testing.T) {
 			"Message": goes, "info": anew, "start": goes, "at": goes, "epoch": goes, "opening": goes,
 		},
 		reflect.TypeFor[follower](): {
-			"b": anew, "role": anew, "holds": anew, "from": goes, "next": goes, "lost": goes, "begun": goes, "epoch": goes, "given": goes, "woken": anew,
+			"b": anew, "role": anew, "holds": anew, "from": anew, "next": goes, "lost": goes, "begun": goes, "epoch": goes, "given": goes, "woken": anew,
 			"deputy": anew, "rising": ends, "broken": ends, "dropped": goes,
 		},
 		reflect.TypeFor[timeline](): {

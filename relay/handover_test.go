@@ -29,6 +29,16 @@ func (r *rig) succeedWith(change func(*handover.Bundle)) {
 		r.t.Fatal("nothing is handed over")
 	}
 	change(bundle)
+	file, err := bundle.State.Seal()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer file.Close()
+	state, problems, err := handover.Unseal(file, 1<<30)
+	if err != nil || len(problems) > 0 {
+		r.t.Fatal(err, problems)
+	}
+	bundle.State = state
 	next := relay.New(r.options)
 	next.GoOn(bundle)
 	r.run(next, r.lns...)
@@ -69,7 +79,7 @@ func TestHandOver(t *testing.T) {
 		})
 	}
 	for range moves {
-		time.Sleep(rand.N(100 * time.Millisecond))
+		<-time.After(rand.N(100 * time.Millisecond))
 		r.succeed()
 	}
 	close(done)
@@ -141,7 +151,7 @@ func TestHandOverWithinAMessage(t *testing.T) {
 	go func() { sending <- e.try(append(e.frame(), e.frame()...)...) }()
 	unfinished, unsent := 0, 0
 	for range 8 {
-		time.Sleep(50 * time.Millisecond)
+		<-time.After(50 * time.Millisecond)
 		r.succeedWith(func(b *handover.Bundle) {
 			for _, st := range b.State.Streams {
 				if st.Publisher == nil || st.Node == nil {
@@ -226,7 +236,7 @@ func TestHandOverWhileItDrains(t *testing.T) {
 	r.waitFor("the goodbye", func() bool { return r.status().Publisher == nil })
 	for range 3 {
 		r.succeed()
-		time.Sleep(20 * time.Millisecond)
+		<-time.After(20 * time.Millisecond)
 	}
 	r.waitFor("the end of the stream", func() bool { return r.status().State == relay.Closed })
 	r.waitFor("the rest to come through", func() bool { return e.audit.Report().Pending == 0 })
@@ -283,7 +293,7 @@ func TestConnectDuringAHandOver(t *testing.T) {
 				encoders[i] = r.encoder(fmt.Sprintf("cam%d", i), up)
 			})
 		}
-		time.Sleep(50 * time.Millisecond)
+		<-time.After(50 * time.Millisecond)
 	})
 	connecting.Wait()
 	for _, e := range encoders {
@@ -408,8 +418,9 @@ func TestHandOverOfRTMPS(t *testing.T) {
 		t.Error("the encoder doesn't notice")
 	}
 	plain.frames(5)
-	if st := r.status(); st.Publisher != nil || st.State != relay.Publishing || st.Disconnects["shutdown"] != 1 {
-		t.Errorf("%v, %v, %v", st.Publisher, st.State, st.Disconnects)
+	r.waitFor("the node to be there still", func() bool { return r.status().State == relay.Publishing })
+	if st := r.status(); st.Publisher != nil || st.Disconnects["shutdown"] != 1 {
+		t.Errorf("%v, %v", st.Publisher, st.Disconnects)
 	}
 	if up, err = r.dial("cam1"); err != nil {
 		t.Fatal(err)

@@ -1,7 +1,9 @@
 package relay
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"time"
 
 	"zegorelay/relay/handover"
@@ -33,6 +35,9 @@ func (s *Server) keep() *handover.Bundle {
 	for _, p := range s.streams.pulls {
 		state.Streams = append(state.Streams, k.pull(p))
 	}
+	slices.SortFunc(state.Streams, func(a, b handover.Stream) int {
+		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Direction, b.Direction))
+	})
 	return k.bundle
 }
 
@@ -136,6 +141,7 @@ func (k *keeper) stream(s *Stream) handover.Stream {
 			kept.Players = append(kept.Players, *player)
 		}
 	}
+	slices.SortFunc(kept.Players, func(a, b handover.Player) int { return cmp.Compare(a.Socket, b.Socket) })
 	return kept
 }
 
@@ -171,7 +177,7 @@ func (k *keeper) player(p *player) *handover.Player {
 // reader is a follower and the clock of what it reads.
 func (k *keeper) reader(f *follower, clock *timeline) handover.Reader {
 	return handover.Reader{
-		From: f.from, Next: f.next, Lost: f.lost, Begun: f.begun, Epoch: f.epoch, Given: k.entries(f.given), Dropped: f.dropped,
+		Next: f.next, Lost: f.lost, Begun: f.begun, Epoch: f.epoch, Given: k.entries(f.given), Dropped: f.dropped,
 		Ticks: clock.begun, Last: clock.last, Now: clock.now,
 	}
 }
@@ -197,7 +203,11 @@ func (k *keeper) backlog(b *backlog) handover.Backlog {
 	}
 }
 
-func (k *keeper) entries(all []entry) (kept []handover.Entry) {
+func (k *keeper) entries(all []entry) []handover.Entry {
+	if all == nil {
+		return nil
+	}
+	kept := make([]handover.Entry, 0, len(all)) // not nil if all isn't: an epoch may open without headers
 	for i := range all {
 		e := &all[i]
 		kept = append(kept, handover.Entry{

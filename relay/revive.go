@@ -100,7 +100,7 @@ func (r *reviver) push(p *push, st *handover.Stream) {
 	if p.node = r.node(p.Stream, st.Node); p.node != nil {
 		p.node.uplink = r.uplink(p, st.Node)
 	}
-	holder := r.publisher(p, st.Publisher)
+	holder := r.publisher(p, st)
 	if holder == nil {
 		p.seat.last, p.seat.lost = &publisher{remote: st.Remote}, r.at.Add(-st.Away)
 	}
@@ -137,7 +137,8 @@ func (s *Server) goOn(ctx context.Context, stream *push, p *publisher) {
 	}
 }
 
-func (r *reviver) publisher(stream *push, kept *handover.Publisher) *publisher {
+func (r *reviver) publisher(stream *push, st *handover.Stream) *publisher {
+	kept := st.Publisher
 	if kept == nil {
 		return nil
 	}
@@ -149,7 +150,7 @@ func (r *reviver) publisher(stream *push, kept *handover.Publisher) *publisher {
 	p := newPublisher(session)
 	p.id, p.since, p.tookOver = kept.ID, r.at.Add(-kept.Age), kept.TookOver
 	stream.sit(p)
-	stream.backlog.setUnhurried(kept.Pace.Ahead)
+	stream.backlog.setUnhurried(st.Backlog.Unhurried)
 	p.seam = *r.seam(&kept.Seam)
 	p.heard.Store(int64(kept.Heard))
 	p.pace = pace{last: kept.Pace.Last, media: kept.Pace.Media, count: kept.Pace.Count, ahead: kept.Pace.Ahead}
@@ -255,6 +256,7 @@ func (r *reviver) node(stream *Stream, kept *handover.Node) *node {
 		return nil
 	}
 	r.nodes++
+	stream.enter(stream.onAir(), n.node.Host())
 	return n
 }
 
@@ -281,7 +283,7 @@ func (r *reviver) reviveNode(kept *handover.Node) (*node, error) {
 
 func (r *reviver) follower(b *backlog, role role, kept *handover.Reader) (*follower, timeline) {
 	f := &follower{
-		b: b, role: role, from: kept.From, next: kept.Next, lost: kept.Lost, begun: kept.Begun, epoch: kept.Epoch,
+		b: b, role: role, from: kept.Next, next: kept.Next, lost: kept.Lost, begun: kept.Begun, epoch: kept.Epoch,
 		given: r.entries(kept.Given), dropped: kept.Dropped, woken: make(chan struct{}, 1),
 	}
 	b.followers = append(b.followers, f)
@@ -341,7 +343,10 @@ func (r *reviver) backlog(b *backlog, kept *handover.Backlog) {
 }
 
 func (r *reviver) entries(kept []handover.Entry) []entry {
-	var all []entry
+	if kept == nil {
+		return nil
+	}
+	all := make([]entry, 0, len(kept))
 	for i := range kept {
 		k := &kept[i]
 		m := rtmp.Message{Type: k.Type, Timestamp: k.Timestamp, Payload: k.Payload}
@@ -366,7 +371,10 @@ func (s *Stream) recall(kept *handover.Counters, inForce headers) {
 	} {
 		counter.Store(n)
 	}
+	// What was before is no news.
 	s.health.dropped = kept.Dropped
+	s.observed.advisor.memory.videoJumps.seen = kept.Video.Jumps
+	s.observed.advisor.memory.audioJumps.seen = kept.Audio.Jumps
 	s.outage.total = kept.Outage
 	s.departures.by, s.lostBy.by, s.missedAt.by = kept.Departures, kept.LostBy, kept.MissedAt
 	for _, h := range inForce {

@@ -68,7 +68,6 @@ func (e *Entry) check() error {
 func (r *Reader) check(b *Backlog) error {
 	err := cmp.Or(
 		within("next message", r.Next, 0, b.end()),
-		within("last message read", r.From, 0, r.Next),
 		headers("header", r.Given),
 	)
 	if err == nil && r.Begun {

@@ -133,7 +133,6 @@ func TestCheckBacklog(t *testing.T) {
 		"behind":      func(b *Backlog, _ *Reader) { b.Epoch = 2 },
 
 		"next":         func(_ *Backlog, r *Reader) { r.Next = 3 },
-		"from":         func(_ *Backlog, r *Reader) { r.From = 2 },
 		"given":        func(_ *Backlog, r *Reader) { r.Given[0].Payload = make([]byte, mostMessage+1) },
 		"reader ahead": func(_ *Backlog, r *Reader) { r.Epoch = 2 },
 	} {

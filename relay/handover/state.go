@@ -195,12 +195,12 @@ type Node struct {
 
 // Reader is who reads a backlog: a session with a node, or a player.
 type Reader struct {
-	From, Next uint64
-	Lost       bool
-	Begun      bool
-	Epoch      uint32
-	Given      []Entry
-	Dropped    uint64
+	Next    uint64
+	Lost    bool
+	Begun   bool
+	Epoch   uint32
+	Given   []Entry
+	Dropped uint64
 
 	// Its own clock.
 	Ticks bool

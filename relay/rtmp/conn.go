@@ -224,6 +224,13 @@ func (c *conn) setTimeouts(t Timeouts) {
 	c.extend(&c.readBy, t.Read, c.nc.SetReadDeadline)
 }
 
+// setReadTimeout sets one of them, also while another goroutine writes.
+func (c *conn) setReadTimeout(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.timeouts.Read, c.readBy = d, time.Time{}
+}
+
 // setWriteTimeout sets one of them, also while another goroutine reads.
 func (c *conn) setWriteTimeout(d time.Duration) {
 	c.mu.Lock()

@@ -18,7 +18,7 @@ import (
 // It is the first call on a session whose Action is Play. Beside it, another
 // goroutine calls the others.
 func (s *Session) Hold() error {
-	s.c.setTimeouts(Timeouts{Write: s.c.timeouts.Write})
+	s.c.setReadTimeout(0)
 	if err := s.c.setReadDeadline(time.Time{}); err != nil {
 		return err
 	}

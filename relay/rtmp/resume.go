@@ -3,6 +3,7 @@ package rtmp
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -99,7 +100,8 @@ func (c *conn) state() (ConnState, error) {
 	if in.left > 0 {
 		s.Under = in.under.id
 	}
-	for _, cs := range in.chunkStreams {
+	for _, id := range slices.Sorted(maps.Keys(in.chunkStreams)) {
+		cs := in.chunkStreams[id]
 		s.ChunkStreams = append(s.ChunkStreams, ChunkStreamState{
 			ID: cs.id, Timestamp: cs.timestamp, Delta: cs.delta, Extended: cs.extended, Extension: cs.extension,
 			Length: uint32(cs.length), Type: cs.typ, StreamID: cs.streamID, Begun: cs.begun, Body: cs.body,
