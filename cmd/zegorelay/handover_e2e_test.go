@@ -218,6 +218,24 @@ func TestE2EABusyManager(t *testing.T) {
 	}
 }
 
+// A second signal ends a hand-over, too.
+func TestE2ESecondSignalInAHandOver(t *testing.T) {
+	t.Parallel()
+	sim, _ := onAir(t, "cam1")
+	m := newManager(t, nil)
+	m.isBusy = true
+	p := m.launch(sim, "", nil, "FDSTORE=100", "DBUS_SYSTEM_BUS_ADDRESS="+bus{job: "restart"}.listen(t))
+	m.wait("READY=1")
+	p.signal(syscall.SIGTERM)
+	m.wait("BARRIER=1")
+	begun := time.Now()
+	p.signal(syscall.SIGTERM)
+	p.code()
+	if status := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || time.Since(begun) > time.Second {
+		t.Errorf("it ended with %v after %v", p.cmd.ProcessState, time.Since(begun))
+	}
+}
+
 // What a process that died has left is of no use without its state: it is closed.
 func TestE2EConnectionsWithoutAState(t *testing.T) {
 	t.Parallel()
@@ -285,6 +303,32 @@ func TestE2ETakeOver(t *testing.T) {
 		t.Errorf("%d sessions with nodes", n)
 	}
 	p.terminate()
+}
+
+// The manager of a process that is taken over hears of its end when that is certain, and
+// that it lives until then.
+func TestE2ETakeOverFromAService(t *testing.T) {
+	t.Parallel()
+	sim, _ := onAir(t, "cam1")
+	m := newManager(t, nil)
+	p := m.launch(sim, "", nil, "WATCHDOG_USEC=1000000")
+	m.wait("READY=1")
+	publish(t, "rtmp://"+p.addr+"/live/cam1")
+	m.wait("STATUS=1 live")
+	taken := takeOver(t, sim, p, "ZEGORELAY_HTTP_LISTEN="+listenLocal(t).Addr().String())
+	taken.code()
+	waitFor(t, "it to go on", func() bool { return strings.Contains(p.log.String(), "hand-over failed: this process goes on") })
+	if n := len(m.all("STOPPING=1")); n > 0 {
+		t.Errorf("STOPPING=1 was heard, and it goes on")
+	}
+	fed := len(m.all("WATCHDOG=1"))
+	waitFor(t, "the watchdog to be fed", func() bool { return len(m.all("WATCHDOG=1")) > fed+2 })
+	next := takeOver(t, sim, p)
+	if code := p.code(); code != exitOK || len(m.all("STOPPING=1")) != 1 {
+		t.Errorf("exit code %d, STOPPING=1 was heard %d times", code, len(m.all("STOPPING=1")))
+	}
+	waitFor(t, "the next process", func() bool { return strings.Contains(next.log.String(), "zegorelay is ready") })
+	next.terminate()
 }
 
 // Who can't take over leaves everything to the process that runs.
