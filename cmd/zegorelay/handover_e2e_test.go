@@ -196,7 +196,12 @@ func TestE2ETheStoreIsTooSmall(t *testing.T) {
 	if len(m.all("FDSTORE=1")) > 0 || len(m.all("STOPPING=1")) != 1 {
 		t.Errorf("systemd has heard %+v", m.heard)
 	}
-	whole(t, sim, audit) // what was sent was delivered before the end
+	if s := sim.Sessions(); len(s) != 1 || !s[0].Clean {
+		t.Errorf("sessions: %+v", s)
+	}
+	if r := audit.Report(); r.Repeated > 0 || len(r.Violations) > 0 {
+		t.Errorf("the node got %+v", r)
+	}
 }
 
 // A manager that doesn't say that it has everything is waited for, but not for long.
@@ -210,6 +215,24 @@ func TestE2EABusyManager(t *testing.T) {
 	p.terminate()
 	if !strings.Contains(p.log.String(), "systemd didn't say that it has the connections") || m.stored()[storedState] != 1 {
 		t.Errorf("the store has %v, the log says\n%s", m.stored(), p.log)
+	}
+}
+
+// A second signal ends a hand-over, too.
+func TestE2ESecondSignalInAHandOver(t *testing.T) {
+	t.Parallel()
+	sim, _ := onAir(t, "cam1")
+	m := newManager(t, nil)
+	m.isBusy = true
+	p := m.launch(sim, "", nil, "FDSTORE=100", "DBUS_SYSTEM_BUS_ADDRESS="+bus{job: "restart"}.listen(t))
+	m.wait("READY=1")
+	p.signal(syscall.SIGTERM)
+	m.wait("BARRIER=1")
+	begun := time.Now()
+	p.signal(syscall.SIGTERM)
+	p.code()
+	if status := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || time.Since(begun) > time.Second {
+		t.Errorf("it ended with %v after %v", p.cmd.ProcessState, time.Since(begun))
 	}
 }
 
@@ -280,6 +303,32 @@ func TestE2ETakeOver(t *testing.T) {
 		t.Errorf("%d sessions with nodes", n)
 	}
 	p.terminate()
+}
+
+// The manager of a process that is taken over hears of its end when that is certain, and
+// that it lives until then.
+func TestE2ETakeOverFromAService(t *testing.T) {
+	t.Parallel()
+	sim, _ := onAir(t, "cam1")
+	m := newManager(t, nil)
+	p := m.launch(sim, "", nil, "WATCHDOG_USEC=1000000")
+	m.wait("READY=1")
+	publish(t, "rtmp://"+p.addr+"/live/cam1")
+	m.wait("STATUS=1 live")
+	taken := takeOver(t, sim, p, "ZEGORELAY_HTTP_LISTEN="+listenLocal(t).Addr().String())
+	taken.code()
+	waitFor(t, "it to go on", func() bool { return strings.Contains(p.log.String(), "hand-over failed: this process goes on") })
+	if n := len(m.all("STOPPING=1")); n > 0 {
+		t.Errorf("STOPPING=1 was heard, and it goes on")
+	}
+	fed := len(m.all("WATCHDOG=1"))
+	waitFor(t, "the watchdog to be fed", func() bool { return len(m.all("WATCHDOG=1")) > fed+2 })
+	next := takeOver(t, sim, p)
+	if code := p.code(); code != exitOK || len(m.all("STOPPING=1")) != 1 {
+		t.Errorf("exit code %d, STOPPING=1 was heard %d times", code, len(m.all("STOPPING=1")))
+	}
+	waitFor(t, "the next process", func() bool { return strings.Contains(next.log.String(), "zegorelay is ready") })
+	next.terminate()
 }
 
 // Who can't take over leaves everything to the process that runs.
