@@ -24,7 +24,7 @@ import (
 	"zegorelay/relay/rtmp"
 )
 
-//nolint:gochecknoglobals // flags of the test binary: scripts/restarts sets them
+// Flags of the test binary: scripts/restarts sets them.
 var (
 	restarts       = flag.Int("restarts", 3, "how often the daemon is restarted while streams are live, and killed")
 	restartStreams = flag.Int("restarts.streams", 5, "of how many numbered encoders")
