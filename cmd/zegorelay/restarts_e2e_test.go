@@ -3,16 +3,19 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -230,6 +233,7 @@ func TestE2ERestarts(t *testing.T) {
 	<-time.After(time.Second)
 	for i := range *restarts {
 		<-time.After(200 * time.Millisecond)
+		counted := counters(t, p)
 		s.pauses.forget()
 		p.signal(syscall.SIGTERM)
 		if code := p.code(); code != exitOK {
@@ -239,6 +243,12 @@ func TestE2ERestarts(t *testing.T) {
 		waitFor(t, "the next process", func() bool { return len(m.all("READY=1")) == i+2 })
 		<-time.After(400 * time.Millisecond)
 		s.pauses.take()
+		now := counters(t, p)
+		for name, n := range counted {
+			if now[name] < n {
+				t.Errorf("restart %d: %s fell from %g to %g", i, name, n, now[name])
+			}
+		}
 	}
 	for _, e := range real {
 		e.end(t)
@@ -257,6 +267,36 @@ func TestE2ERestarts(t *testing.T) {
 		t.Errorf("the pause was longer than %v", *restartGap)
 	}
 	p.terminate()
+}
+
+// counters are those of the program's metrics that only rise, with their labels.
+func counters(t *testing.T, p *process) map[string]float64 {
+	t.Helper()
+	resp, err := http.Get("http://" + p.http + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	all := make(map[string]float64)
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		name, value, _ := strings.Cut(lines.Text(), "} ")
+		if bare, _, _ := strings.Cut(name, "{"); !strings.HasPrefix(bare, "zegorelay_") || !strings.HasSuffix(strings.Fields(bare)[0], "_total") {
+			continue
+		}
+		if value == "" { // no labels
+			name, value, _ = strings.Cut(name, " ")
+		}
+		n, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[name] = n
+	}
+	if len(all) == 0 {
+		t.Fatal("there are no counters")
+	}
+	return all
 }
 
 // persistent is an encoder that connects again, at once, whenever it is cut off.
