@@ -31,8 +31,8 @@ func newJoined() *joined { return &joined{b: filled(), at: time.Now()} }
 
 // played is what a player has that was there from the beginning.
 func (j *joined) played() (names []string, times []uint32) {
-	for i := range j.b.entries {
-		names, times = append(names, name(j.b.entries[i].Message)), append(times, j.b.entries[i].Timestamp)
+	for i := range j.b.entries.len() {
+		names, times = append(names, name(j.b.entries.at(i).Message)), append(times, j.b.entries.at(i).Timestamp)
 	}
 	return names, times
 }
