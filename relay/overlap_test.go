@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"zegorelay/relay/rtmp"
@@ -145,4 +147,22 @@ func TestMemoryIsNotUsedAgainWhileItIsRead(t *testing.T) {
 	if mem.pool.Idle() == 0 {
 		t.Error("nothing went back")
 	}
+	letGo(t, mem)
+}
+
+// letGo checks that a server doesn't keep for ever what lies idle.
+func letGo(t *testing.T, mem *memory) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, end := context.WithCancel(context.Background())
+		s := &Server{shared: &shared{memory: mem}}
+		var observer sync.WaitGroup
+		observer.Go(func() { s.observe(ctx) })
+		<-time.After(10 * trimEvery)
+		if idle := mem.pool.Idle(); idle > 0 {
+			t.Errorf("%d bytes lie idle although nobody has needed them for a while", idle)
+		}
+		end()
+		observer.Wait()
+	})
 }
