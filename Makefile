@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build demo test unit lint e2e fuzz chaos bench bench-relay clip image package sbom clean
+.PHONY: help build demo test unit lint e2e fuzz chaos restarts bench bench-relay clip image package sbom clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ fuzz: ## Run every fuzz target for 30 s
 
 chaos: ## Kill nodes by every way there is for 10 minutes
 	./scripts/chaos
+
+restarts: ## Restart and kill the daemon 50 times while 22 encoders are live
+	./scripts/restarts
 
 bench: ## Run the benchmarks
 	go test -run "^$$" -bench . -benchmem ./...

@@ -70,8 +70,10 @@ func (a *advisor) look(now time.Time, s Status) (begun, ended []Advice) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.episodes == nil {
-		for _, d := range detectors() {
-			a.episodes = append(a.episodes, episode{detector: d})
+		all := detectors()
+		a.episodes = make([]episode, len(all)) // and not one more: each stream has them
+		for i, d := range all {
+			a.episodes[i].detector = d
 		}
 	}
 	for i := range a.episodes {

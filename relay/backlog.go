@@ -2,9 +2,9 @@ package relay
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"time"
-	"unsafe"
 
 	"zegorelay/relay/rtmp"
 )
@@ -22,10 +22,10 @@ type backlog struct {
 	memory   *memory // of the process, which all backlogs share
 
 	mu        sync.Mutex
-	entries   []entry // entries[0] has the sequence number first
+	entries   entries // the oldest has the sequence number first
 	first     uint64
 	bytes     int     // what entries take
-	base      headers // in force just before entries[0]
+	base      headers // in force just before the oldest
 	starts    starts
 	epoch     uint32
 	begun     bool   // there has been a starting point …
@@ -43,25 +43,6 @@ type backlog struct {
 	announced uint64      // all before it has been told of
 }
 
-// entry is one message and what was learnt of it when it came in.
-type entry struct {
-	rtmp.Message
-	info  rtmp.Info
-	start bool // a session can begin here
-	at    time.Time
-
-	// An epoch is what one session can carry. A message that begins one, other
-	// than the first, has all headers of it.
-	epoch   uint32
-	opening headers
-}
-
-// entrySize is what a message takes beside its payload.
-const entrySize = int(unsafe.Sizeof(entry{}))
-
-// size is what the entry takes in memory, about.
-func (e *entry) size() int { return cap(e.Payload) + entrySize }
-
 // starts knows where a session can begin: at a keyframe, or, as long as there
 // is no picture, at any frame of sound.
 type starts struct{ hasVideo bool }
@@ -75,7 +56,7 @@ func (s *starts) at(e entry) bool {
 // newBacklog returns an empty backlog. It is the caller's to give it back to
 // memory when it is no longer needed.
 func newBacklog(maxAge time.Duration, maxBytes int, memory *memory) *backlog {
-	b := &backlog{maxAge: maxAge, maxBytes: maxBytes, memory: memory}
+	b := &backlog{maxAge: maxAge, maxBytes: maxBytes, memory: memory, entries: entries{spare: &memory.blocks}}
 	memory.join(b)
 	return b
 }
@@ -110,7 +91,8 @@ func (b *backlog) rejoin(opening headers, e entry) {
 		for _, h := range opening {
 			b.starts.at(h)
 		}
-		e.opening = append(headers{}, opening...)
+		own := slices.Clone(opening)
+		e.opening = &own
 	}
 	b.appendLocked(e)
 	b.bound(e.at)
@@ -148,7 +130,7 @@ func (b *backlog) appendLocked(e entry) {
 		}
 		b.begun, b.origin = true, b.first
 	}
-	b.entries = append(b.entries, e)
+	b.entries.add(&e)
 	b.bytes += e.size()
 	b.memory.used.Add(int64(e.size()))
 }
@@ -229,10 +211,10 @@ func (b *backlog) owed() uint64 {
 func (b *backlog) held(now time.Time) (bytes int, age time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.entries) == 0 {
+	if b.entries.len() == 0 {
 		return 0, 0
 	}
-	return b.bytes, now.Sub(b.entries[0].at)
+	return b.bytes, now.Sub(b.entries.at(0).at)
 }
 
 // hasBehind reports whether more than so many bytes come behind seq.
@@ -253,20 +235,20 @@ func (b *backlog) setUnhurried(unhurried bool) {
 }
 
 // end is the sequence number that the next message will have.
-func (b *backlog) end() uint64 { return b.first + uint64(len(b.entries)) }
+func (b *backlog) end() uint64 { return b.first + uint64(b.entries.len()) }
 
 // at is the entry with a sequence number that is in the backlog.
-func (b *backlog) at(seq uint64) *entry { return &b.entries[seq-b.first] }
+func (b *backlog) at(seq uint64) *entry { return b.entries.at(int(seq - b.first)) }
 
 // bound drops what is over age or size: whole GOPs, oldest first. Within a
 // single GOP that is too long it drops message by message: a follower that
 // keeps up doesn't care, and no other could use half a GOP.
 func (b *backlog) bound(now time.Time) {
-	for len(b.entries) > 1 {
+	for b.entries.len() > 1 {
 		switch {
 		case b.bytes > b.maxBytes:
 			b.dropOldest(dropBytes)
-		case !b.unhurried && now.Sub(b.entries[0].at) > b.maxAge:
+		case !b.unhurried && now.Sub(b.entries.at(0).at) > b.maxAge:
 			b.dropOldest(dropAge)
 		default:
 			return
@@ -288,9 +270,10 @@ func (b *backlog) dropOldest(reason dropReason) {
 func (b *backlog) drop(n int, reason dropReason) {
 	size := 0
 	held := b.firstHeld()
-	for i, e := range b.entries[:n] {
-		b.base.apply(e)
-		b.loses(b.first+uint64(i), &e, reason)
+	for i := range n {
+		e := b.entries.at(i)
+		b.base.apply(*e)
+		b.loses(b.first+uint64(i), e, reason)
 		size += e.size()
 		if isFrame := e.info.Kind == rtmp.Frame || e.info.Kind == rtmp.Keyframe; isFrame && b.first+uint64(i) < held {
 			e.Recycle() // headers stay in force; the backlog was the last to hold it
@@ -298,8 +281,7 @@ func (b *backlog) drop(n int, reason dropReason) {
 	}
 	b.bytes -= size
 	b.memory.used.Add(int64(-size))
-	clear(b.entries[:n])
-	b.entries = b.entries[n:]
+	b.entries.drop(n)
 	b.first += uint64(n)
 }
 
@@ -316,7 +298,7 @@ func (b *backlog) firstHeld() uint64 {
 
 // startAtOrBefore finds the last starting point that is not behind seq.
 func (b *backlog) startAtOrBefore(seq uint64) (uint64, bool) {
-	if len(b.entries) == 0 {
+	if b.entries.len() == 0 {
 		return 0, false
 	}
 	for s := min(seq, b.end()-1) + 1; s > b.first; s-- {
@@ -340,12 +322,12 @@ func (b *backlog) startAtOrAfter(seq uint64) (uint64, bool) {
 // headersAt is what a session that begins at seq has to begin with.
 func (b *backlog) headersAt(seq uint64) headers {
 	h := append(headers(nil), b.base...)
-	for i, e := range b.entries {
-		switch at := b.first + uint64(i); {
+	for i := range b.entries.len() {
+		switch at, e := b.first+uint64(i), b.entries.at(i); {
 		case at < seq:
-			h.apply(e)
+			h.apply(*e)
 		case at == seq && e.opening != nil:
-			return e.opening
+			return *e.opening
 		}
 	}
 	return h

@@ -158,8 +158,8 @@ func TestBacklogKeepsOneGOPOfAReceivedStream(t *testing.T) {
 			add(b, m)
 		}
 		b.release(b.end())
-		if len(b.entries) > 5 {
-			t.Fatalf("%d messages are kept although all were received", len(b.entries))
+		if b.entries.len() > 5 {
+			t.Fatalf("%d messages are kept although all were received", b.entries.len())
 		}
 	}
 }
@@ -205,7 +205,7 @@ func TestBacklogBoundByAge(t *testing.T) {
 				t.Fatalf("the oldest message is %v old", age)
 			}
 		}
-		if n := len(b.entries); n < 45 {
+		if n := b.entries.len(); n < 45 {
 			t.Errorf("only %d messages are kept of the last 10 s", n)
 		}
 	})

@@ -56,6 +56,9 @@ func TestEveryFieldIsDecided(t *testing.T) {
 			"epoch": goes, "begun": goes, "origin": goes, "received": goes, "closed": goes, "unhurried": goes, "lost": goes, "inDoubt": goes,
 			"followers": goes, "sleepers": empty, "lent": empty, "announced": anew,
 		},
+		reflect.TypeFor[entries](): {
+			"spare": anew, "blocks": goes, "first": anew, "count": goes,
+		},
 		reflect.TypeFor[entry](): {
 			"Message": goes, "info": anew, "start": goes, "at": goes, "epoch": goes, "opening": goes,
 		},

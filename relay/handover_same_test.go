@@ -51,7 +51,7 @@ func TestAllOfTheStateGoesOn(t *testing.T) {
 			"ChunkStreamState.Begun", "ChunkStreamState.Body",
 			"ChunkStreamState.Extended", "ChunkStreamState.Extension",
 			"SessionState.User",
-			"Entry.Opening", "Reader.Lost", "Reader.Dropped", // TestHandOverOfReaders
+			"Entry.Opening", "Reader.Lost", "Reader.Dropped", // TestPartsOfTheStateGoOn
 			"Seam.Waits", "Seam.Open", "Seam.HasVideo", "Seam.Opening", "Seam.Age",
 			"Backlog.Epoch", "Entry.Epoch", "Reader.Epoch",
 		)

@@ -20,7 +20,7 @@ type headers []entry
 // It reports whether the headers in force have changed, in bytes.
 func (h *headers) apply(e entry) bool {
 	if e.opening != nil {
-		*h = slices.Clone(e.opening)
+		*h = slices.Clone(*e.opening)
 		return true
 	}
 	if e.info.Kind != rtmp.Metadata && e.info.Kind != rtmp.SequenceHeader {

@@ -197,23 +197,28 @@ func (k *keeper) seam(s *seam) handover.Seam {
 }
 
 func (k *keeper) backlog(b *backlog) handover.Backlog {
+	kept := make([]handover.Entry, b.entries.len())
+	for i := range kept {
+		kept[i] = k.entry(b.entries.at(i))
+	}
 	return handover.Backlog{
-		First: b.first, Entries: k.entries(b.entries), Base: k.entries(b.base), HasVideo: b.starts.hasVideo, Epoch: b.epoch,
+		First: b.first, Entries: kept, Base: k.entries(b.base), HasVideo: b.starts.hasVideo, Epoch: b.epoch,
 		Begun: b.begun, Origin: b.origin, Received: b.received, Unhurried: b.unhurried, Lost: b.lost.keep(), InDoubt: b.inDoubt.keep(),
 	}
 }
 
 func (k *keeper) entries(all []entry) []handover.Entry {
-	if all == nil {
-		return nil
-	}
-	kept := make([]handover.Entry, 0, len(all)) // not nil if all isn't: an epoch may open without headers
+	kept := make([]handover.Entry, len(all))
 	for i := range all {
-		e := &all[i]
-		kept = append(kept, handover.Entry{
-			Type: e.Type, Timestamp: e.Timestamp, Payload: e.Payload, Age: k.age(e.at), Start: e.start, Epoch: e.epoch,
-			Opening: k.entries(e.opening),
-		})
+		kept[i] = k.entry(&all[i])
+	}
+	return kept
+}
+
+func (k *keeper) entry(e *entry) handover.Entry {
+	kept := handover.Entry{Type: e.Type, Timestamp: e.Timestamp, Payload: e.Payload, Age: k.age(e.at), Start: e.start, Epoch: e.epoch}
+	if e.opening != nil {
+		kept.Opening = k.entries(*e.opening) // not nil: an epoch may open without headers
 	}
 	return kept
 }

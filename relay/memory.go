@@ -23,6 +23,8 @@ type memory struct {
 	used atomic.Int64
 	pool *rtmp.Pool // of what the backlogs hold
 
+	blocks sync.Pool // of their entries, which a collection empties in the end
+
 	mu       sync.Mutex
 	backlogs map[*backlog]bool
 }
@@ -45,7 +47,7 @@ func (m *memory) leave(b *backlog) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.received = b.end() // nobody is owed it any more
-	b.drop(len(b.entries), dropMemory)
+	b.drop(b.entries.len(), dropMemory)
 }
 
 // bound makes room if there is too little, and a sixteenth more: so that not
@@ -95,7 +97,7 @@ func (m *memory) oldest() []*backlog {
 func (b *backlog) giveWay() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.entries) == 0 {
+	if b.entries.len() == 0 {
 		return false
 	}
 	b.dropOldest(dropMemory)

@@ -12,12 +12,20 @@ import (
 // judged and advice is found also while nobody asks.
 const observeEvery = time.Second
 
+// trimEvery is how long memory of payloads lies idle before half of it goes: longer
+// than most GOPs, at whose end comes back what the whole next one takes.
+const trimEvery = 5 * time.Second
+
 // observe looks at all streams until ctx ends.
 func (s *Server) observe(ctx context.Context) {
 	tick := time.NewTicker(observeEvery)
 	defer tick.Stop()
+	trim := time.NewTicker(trimEvery)
+	defer trim.Stop()
 	for {
 		select {
+		case <-trim.C:
+			s.memory.pool.Trim()
 		case now := <-tick.C:
 			for _, stream := range s.all() {
 				if err := guarded(func() error { stream.observe(now); return nil }); err != nil {

@@ -58,8 +58,8 @@ func (b *backlog) recall(opening headers, e entry) (timestamp uint32, ok bool) {
 			return 0, false
 		}
 	}
-	for i := len(b.entries) - 1; i >= 0 && b.entries[i].epoch == b.epoch; i-- {
-		if had := &b.entries[i]; had.start && had.Type == e.Type && bytes.Equal(had.Payload, e.Payload) {
+	for i := b.entries.len() - 1; i >= 0 && b.entries.at(i).epoch == b.epoch; i-- {
+		if had := b.entries.at(i); had.start && had.Type == e.Type && bytes.Equal(had.Payload, e.Payload) {
 			return had.Timestamp, true
 		}
 	}
@@ -71,8 +71,8 @@ func (b *backlog) compare(e entry) (known bool, newest uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	newest = e.Timestamp - 1 // if there is none
-	for i := len(b.entries) - 1; i >= 0; i-- {
-		had := &b.entries[i]
+	for i := b.entries.len() - 1; i >= 0; i-- {
+		had := b.entries.at(i)
 		if had.Type != e.Type || had.info.Kind == rtmp.SequenceHeader || had.info.Kind == rtmp.Metadata {
 			continue
 		}

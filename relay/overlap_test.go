@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"zegorelay/relay/rtmp"
@@ -31,8 +33,8 @@ func newJoined() *joined { return &joined{b: filled(), at: time.Now()} }
 
 // played is what a player has that was there from the beginning.
 func (j *joined) played() (names []string, times []uint32) {
-	for i := range j.b.entries {
-		names, times = append(names, name(j.b.entries[i].Message)), append(times, j.b.entries[i].Timestamp)
+	for i := range j.b.entries.len() {
+		names, times = append(names, name(j.b.entries.at(i).Message)), append(times, j.b.entries.at(i).Timestamp)
 	}
 	return names, times
 }
@@ -145,4 +147,22 @@ func TestMemoryIsNotUsedAgainWhileItIsRead(t *testing.T) {
 	if mem.pool.Idle() == 0 {
 		t.Error("nothing went back")
 	}
+	letGo(t, mem)
+}
+
+// letGo checks that a server doesn't keep for ever what lies idle.
+func letGo(t *testing.T, mem *memory) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, end := context.WithCancel(context.Background())
+		s := &Server{shared: &shared{memory: mem}}
+		var observer sync.WaitGroup
+		observer.Go(func() { s.observe(ctx) })
+		<-time.After(10 * trimEvery)
+		if idle := mem.pool.Idle(); idle > 0 {
+			t.Errorf("%d bytes lie idle although nobody has needed them for a while", idle)
+		}
+		end()
+		observer.Wait()
+	})
 }

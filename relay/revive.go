@@ -330,29 +330,36 @@ func (r *reviver) fill(s *Stream, st *handover.Stream) {
 }
 
 func (r *reviver) backlog(b *backlog, kept *handover.Backlog) {
-	b.first, b.entries, b.base = kept.First, r.entries(kept.Entries), r.entries(kept.Base)
+	b.first, b.base = kept.First, r.entries(kept.Base)
+	for i := range kept.Entries {
+		e := r.entry(&kept.Entries[i])
+		b.entries.add(&e)
+		b.bytes += e.size()
+	}
 	b.starts.hasVideo, b.epoch = kept.HasVideo, kept.Epoch
 	b.begun, b.origin, b.received, b.unhurried = kept.Begun, kept.Origin, kept.Received, kept.Unhurried
 	b.lost.recall(kept.Lost)
 	b.inDoubt.recall(kept.InDoubt)
 	b.announced = b.end()
-	for i := range b.entries {
-		b.bytes += b.entries[i].size()
-	}
 	b.memory.used.Add(int64(b.bytes))
 }
 
 func (r *reviver) entries(kept []handover.Entry) []entry {
-	if kept == nil {
-		return nil
-	}
-	all := make([]entry, 0, len(kept))
+	var all []entry
 	for i := range kept {
-		k := &kept[i]
-		m := rtmp.Message{Type: k.Type, Timestamp: k.Timestamp, Payload: k.Payload}
-		all = append(all, entry{Message: m, info: m.Inspect(), start: k.Start, at: r.at.Add(-k.Age), epoch: k.Epoch, opening: r.entries(k.Opening)})
+		all = append(all, r.entry(&kept[i]))
 	}
 	return all
+}
+
+func (r *reviver) entry(kept *handover.Entry) entry {
+	m := rtmp.Message{Type: kept.Type, Timestamp: kept.Timestamp, Payload: kept.Payload}
+	e := entry{Message: m, info: m.Inspect(), start: kept.Start, at: r.at.Add(-kept.Age), epoch: kept.Epoch}
+	if kept.Opening != nil {
+		opening := headers(r.entries(kept.Opening))
+		e.opening = &opening
+	}
+	return e
 }
 
 func (d *drops) recall(counts []uint64) {

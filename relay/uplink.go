@@ -250,8 +250,11 @@ func (u *uplink) note(batch []entry, end uint64) {
 	u.count(len(batch))
 	clear(batch) // the payloads are the backlog's to keep, not ours
 	clear(u.out)
-	if len(batch) >= cap(u.batch) && len(batch) < batchMessages { // more is waiting
+	switch {
+	case len(batch) >= cap(u.batch) && len(batch) < batchMessages: // more is waiting
 		u.batch = make([]entry, 0, 2*cap(u.batch))
+	case len(batch) < firstBatch/2 && cap(u.batch) > firstBatch: // it has caught up
+		u.batch, u.out = make([]entry, 0, firstBatch), nil
 	}
 }
 

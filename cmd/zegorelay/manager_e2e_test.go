@@ -28,6 +28,7 @@ type manager struct {
 
 	onReady func() // called at once when the service says so
 	isBusy  bool   // it leaves barriers open
+	program string // that it starts; empty: the one under test
 
 	mu    sync.Mutex
 	heard []heard
@@ -160,6 +161,9 @@ func (m *manager) launch(sim *zegosim.Sim, names string, sockets []net.Listener,
 	var named []string
 	if names != "" || len(sockets) > 0 {
 		named = append(named, names)
+	}
+	if m.program != "" {
+		p.cmd.Path = m.program
 	}
 	p.cmd.Args = []string{"sh", "-c", `LISTEN_PID=$$ exec "$0" run`, p.cmd.Path}
 	p.cmd.Path = "/bin/sh"

@@ -3,15 +3,19 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,7 +27,7 @@ import (
 	"zegorelay/relay/rtmp"
 )
 
-//nolint:gochecknoglobals // flags of the test binary: scripts/restarts sets them
+// Flags of the test binary: scripts/restarts sets them.
 var (
 	restarts       = flag.Int("restarts", 3, "how often the daemon is restarted while streams are live, and killed")
 	restartStreams = flag.Int("restarts.streams", 5, "of how many numbered encoders")
@@ -229,6 +233,7 @@ func TestE2ERestarts(t *testing.T) {
 	<-time.After(time.Second)
 	for i := range *restarts {
 		<-time.After(200 * time.Millisecond)
+		counted := counters(t, p)
 		s.pauses.forget()
 		p.signal(syscall.SIGTERM)
 		if code := p.code(); code != exitOK {
@@ -238,6 +243,12 @@ func TestE2ERestarts(t *testing.T) {
 		waitFor(t, "the next process", func() bool { return len(m.all("READY=1")) == i+2 })
 		<-time.After(400 * time.Millisecond)
 		s.pauses.take()
+		now := counters(t, p)
+		for name, n := range counted {
+			if now[name] < n {
+				t.Errorf("restart %d: %s fell from %g to %g", i, name, n, now[name])
+			}
+		}
 	}
 	for _, e := range real {
 		e.end(t)
@@ -256,6 +267,36 @@ func TestE2ERestarts(t *testing.T) {
 		t.Errorf("the pause was longer than %v", *restartGap)
 	}
 	p.terminate()
+}
+
+// counters are those of the program's metrics that only rise, with their labels.
+func counters(t *testing.T, p *process) map[string]float64 {
+	t.Helper()
+	resp, err := http.Get("http://" + p.http + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	all := make(map[string]float64)
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		name, value, _ := strings.Cut(lines.Text(), "} ")
+		if bare, _, _ := strings.Cut(name, "{"); !strings.HasPrefix(bare, "zegorelay_") || !strings.HasSuffix(strings.Fields(bare)[0], "_total") {
+			continue
+		}
+		if value == "" { // no labels
+			name, value, _ = strings.Cut(name, " ")
+		}
+		n, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[name] = n
+	}
+	if len(all) == 0 {
+		t.Fatal("there are no counters")
+	}
+	return all
 }
 
 // persistent is an encoder that connects again, at once, whenever it is cut off.
@@ -327,4 +368,75 @@ func openDescriptors(t *testing.T, p *process) int {
 		t.Fatal(err)
 	}
 	return len(all)
+}
+
+// buildNext builds the program as the next version may be: with a field more wherever
+// the state has a struct that may grow.
+func buildNext(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	replaced := make(map[string]string)
+	for file, structs := range map[string][]string{
+		"../../relay/handover/state.go": {"State", "Process", "Stream", "Publisher", "Node", "Backlog", "Entry", "Player"},
+		"../../relay/rtmp/state.go":     {"ConnState", "ChunkStreamState", "SessionState", "UpstreamState"},
+	} {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(source)
+		for _, name := range structs {
+			head := "type " + name + " struct {\n"
+			if !strings.Contains(text, head) {
+				t.Fatalf("%s has no %s", file, name)
+			}
+			text = strings.Replace(text, head, head+"\tAddedInTheNextVersion []uint32\n", 1)
+		}
+		from, err := filepath.Abs(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := filepath.Join(dir, fmt.Sprint(len(replaced), ".go"))
+		if err := os.WriteFile(to, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		replaced[from] = to
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replaced})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, program := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "zegorelay")
+	if err := os.WriteFile(list, overlay, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("go", "build", "-overlay", list, "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return program
+}
+
+// An upgrade to a version whose state has more fields, and the way back.
+func TestE2EUpgradeOnAir(t *testing.T) {
+	t.Parallel()
+	s := newShow(t)
+	m := newManager(t, nil)
+	env := []string{"FDSTORE=1000", "DBUS_SYSTEM_BUS_ADDRESS=" + bus{job: "restart"}.listen(t)}
+	p := m.launch(s.sim, "", nil, env...)
+	m.wait("READY=1")
+	e := s.numbered(t, p.addr, "cam1")
+	m.wait("STATUS=1 live")
+	for i, program := range []string{buildNext(t), ""} {
+		p.terminate()
+		m.program = program
+		p = m.again(s.sim, p, env...)
+		waitFor(t, "the next process", func() bool { return len(m.all("READY=1")) == i+2 })
+		if log := p.log.String(); !strings.Contains(log, "goes on where the process before has stopped") || strings.Contains(log, "could not be read") {
+			t.Errorf("the log says\n%s", log)
+		}
+		<-time.After(300 * time.Millisecond)
+	}
+	e.end(t)
+	s.isComplete(t, "cam1")
+	p.terminate()
 }

@@ -2,6 +2,7 @@ package rtmp
 
 import (
 	"math/bits"
+	"slices"
 	"sync"
 )
 
@@ -21,13 +22,19 @@ type Pool struct {
 	most    int // bytes that may lie idle
 	mu      sync.Mutex
 	idle    int
-	classes [][][]byte
+	classes []class
+}
+
+// class is what lies idle of one size.
+type class struct {
+	free [][]byte
+	low  int // the fewest that lay there since the last Trim
 }
 
 // NewPool returns an empty Pool, in which at most so many bytes lie idle.
 func NewPool(mostIdle int) *Pool {
 	last, _ := classOf(poolMost)
-	return &Pool{most: mostIdle, classes: make([][][]byte, last+1)}
+	return &Pool{most: mostIdle, classes: make([]class, last+1)}
 }
 
 // Idle is how many bytes lie idle.
@@ -35,6 +42,22 @@ func (p *Pool) Idle() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.idle
+}
+
+// Trim lets go of half of what has lain idle since the last Trim: a peak's leavings
+// are gone after a few of them, and what a long GOP takes in the end is not.
+func (p *Pool) Trim() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range p.classes {
+		c := &p.classes[i]
+		surplus := (c.low + 1) / 2
+		for _, b := range c.free[:surplus] {
+			p.idle -= cap(b)
+		}
+		c.free = slices.Delete(c.free, 0, surplus)
+		c.low = len(c.free)
+	}
 }
 
 // classOf finds the smallest class for n bytes, and what it has room for.
@@ -56,24 +79,24 @@ func (p *Pool) get(n int) []byte {
 	if p == nil || n > poolMost {
 		return make([]byte, n)
 	}
-	class, size := classOf(n)
+	i, size := classOf(n)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	free := p.classes[class]
-	if len(free) == 0 {
+	c := &p.classes[i]
+	if len(c.free) == 0 {
 		return make([]byte, n, size)
 	}
-	last := len(free) - 1
-	b := free[last]
-	free[last] = nil
-	p.classes[class] = free[:last]
+	last := len(c.free) - 1
+	b := c.free[last]
+	c.free[last] = nil
+	c.free, c.low = c.free[:last], min(c.low, last)
 	p.idle -= size
 	return b[:n]
 }
 
 // put takes memory back that get has given.
 func (p *Pool) put(b []byte) {
-	class, size := classOf(cap(b))
+	i, size := classOf(cap(b))
 	if p == nil || size != cap(b) || size > poolMost {
 		return // too long to have come from here
 	}
@@ -83,7 +106,7 @@ func (p *Pool) put(b []byte) {
 		return
 	}
 	p.idle += size
-	p.classes[class] = append(p.classes[class], b)
+	p.classes[i].free = append(p.classes[i].free, b)
 }
 
 // Recycle gives the memory of the payload back to where it came from, if it came

@@ -44,6 +44,37 @@ func TestPoolGivesBackWhatItTook(t *testing.T) {
 	none.put(none.get(10))
 }
 
+// Half of what nobody has needed since the last Trim is let go of, and nothing else.
+func TestPoolTrim(t *testing.T) {
+	p := NewPool(1 << 20)
+	lend := func(n int) {
+		var lent [][]byte
+		for range n {
+			lent = append(lent, p.get(1000))
+		}
+		for _, b := range lent {
+			p.put(b)
+		}
+	}
+	for _, step := range []struct{ need, left int }{
+		{need: 11, left: 11}, // it has come only now
+		{need: 3, left: 7},
+		{need: 3, left: 5},
+		{need: 9, left: 9},
+		{need: 8, left: 8},
+		{need: 0, left: 4},
+		{need: 0, left: 2},
+		{need: 0, left: 1},
+		{need: 0, left: 0},
+	} {
+		lend(step.need)
+		p.Trim()
+		if p.Idle() != step.left*1024 {
+			t.Fatalf("%d bytes lie idle after %d payloads were needed, want %d of 1024", p.Idle(), step.need, step.left)
+		}
+	}
+}
+
 // A message that is read into pooled memory is whole, however long the one before
 // it there was, and in however many chunks it comes.
 func TestReaderUsesItsPool(t *testing.T) {

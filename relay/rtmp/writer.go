@@ -15,6 +15,11 @@ const (
 	// copyBelow is the payload length up to which copying beside the header is
 	// cheaper than one more element in the vector of a write.
 	copyBelow = 1 << 10
+
+	// A buffer that is longer than this, and used for less than one part in so many,
+	// is not kept.
+	keptBuffer = 2 << 10
+	keptBy     = 4
 )
 
 // Chunk stream ids that we send on. One per kind of message keeps the deltas
@@ -140,7 +145,16 @@ func (w *Writer) keep(rest net.Buffers) {
 func (w *Writer) reset() {
 	clear(w.pieces)
 	w.pieces = w.pieces[:0]
-	w.scratch, w.loose = w.scratch[:0], 0
+	w.scratch, w.loose = emptied(w.scratch), 0
+}
+
+// emptied is b to be filled anew, or nothing if it was of a size that is hardly used:
+// a burst is over, and there are thousands of connections.
+func emptied(b []byte) []byte {
+	if cap(b) > keptBuffer && len(b) < cap(b)/keptBy {
+		return nil
+	}
+	return b[:0]
 }
 
 // TryFlush writes what dst takes without waiting and reports whether that was all.
@@ -183,7 +197,7 @@ func (w *Writer) write() (rest net.Buffers, err error) {
 		_, err = w.dst.Write(w.pieces[0])
 		return nil, err
 	}
-	w.joined = w.joined[:0]
+	w.joined = emptied(w.joined)
 	for _, piece := range w.pieces {
 		w.joined = append(w.joined, piece...)
 	}
