@@ -88,6 +88,7 @@ func (e *estate) close() {
 type legacy struct {
 	bundle  *handover.Bundle // nil: no connections
 	sockets inherited
+	closed  bool // there were listeners that nobody asks for now
 }
 
 // legacy is an estate that nobody else wants.
@@ -132,6 +133,7 @@ func (l *legacy) takeListener(cfg *config.Config, log zerolog.Logger, is handove
 	}
 	if is.Asked == "" || is.Asked != askedFor(cfg, is.Protocol) {
 		_ = file.Close()
+		l.closed = true
 		log.Info().Str(logListen, is.Asked).Msg("the process before listened where this one doesn't: closed")
 		return
 	}

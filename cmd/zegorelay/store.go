@@ -171,41 +171,53 @@ func (m *serviceManager) barrier(most time.Duration) error {
 // inherit takes what whoever started us has opened, and what it has kept of the process
 // before. The variables that tell of it go out of the environment.
 func inherit(cfg *config.Config, m *serviceManager, log zerolog.Logger) (inherited, *legacy, error) {
-	var sockets, states, others []*os.File
+	kept := make(map[string][]*os.File)
+	var sockets []*os.File
 	for _, file := range activation.Files(true) {
-		switch file.Name() {
-		case storedState:
-			states = append(states, file)
-		case storedConnection, storedListener:
-			others = append(others, file)
+		switch name := file.Name(); name {
+		case storedState, storedConnection, storedListener:
+			kept[name] = append(kept[name], file)
 		default:
 			sockets = append(sockets, file)
 		}
 	}
 	all, err := inheritSockets(sockets)
-	if len(states)+len(others) == 0 {
+	if len(kept) == 0 {
 		return all, nil, err
 	}
 	// Before anything goes on: a process that dies later must not leave this to the next
 	// one, for which it would be stale.
 	m.forget()
-	defer closeAll(states)
 	if err != nil {
-		closeAll(others)
-		return nil, nil, err
+		return nil, nil, err // the end of the process closes what was kept
 	}
+	left := takeKept(cfg, log, kept)
+	if left == nil || left.closed {
+		// An address is free only when systemd has closed the listener, too.
+		if err := m.barrier(barrierTimeout); err != nil {
+			log.Warn().Err(err).Msg("systemd didn't say that it has let go of what the process before has left")
+		}
+	}
+	return all, left, nil
+}
+
+// takeKept makes a legacy of what was kept; nil: it is of no use, and closed.
+func takeKept(cfg *config.Config, log zerolog.Logger, kept map[string][]*os.File) *legacy {
+	states, connections := kept[storedState], len(kept[storedConnection])
+	defer closeAll(states)
+	others := append(kept[storedConnection], kept[storedListener]...)
 	if len(states) != 1 {
 		closeAll(others)
-		log.Error().Int(logConnections, len(others)).Int(logStates, len(states)).
+		log.Error().Int(logConnections, connections).Int(logStates, len(states)).
 			Msg("connections of the process before were closed: it has not left one state that tells how they go on")
-		return all, nil, nil
+		return nil
 	}
 	left, err := newLegacy(cfg, log, states[0], others)
 	if err != nil {
-		log.Error().Err(err).Int(logConnections, len(others)).
+		log.Error().Err(err).Int(logConnections, connections).
 			Msg("connections of the process before were closed: its state can't be read")
-		return all, nil, nil
+		return nil
 	}
 	log.Info().Int(logConnections, len(left.bundle.Files)).Msg("the process before has left its connections")
-	return all, left, nil
+	return left
 }

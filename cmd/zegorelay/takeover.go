@@ -40,6 +40,11 @@ const (
 	requestTimeout = 2 * time.Second
 	claimTimeout   = 10 * time.Second
 
+	// findTimeout is how long somebody who can be taken over is sought, findAgain how
+	// often.
+	findTimeout = time.Second
+	findAgain   = 50 * time.Millisecond
+
 	// mostLine is the longest line that is read.
 	mostLine = 300
 
@@ -203,7 +208,7 @@ func askToTakeOver(ctx context.Context, cfg *config.Config, log zerolog.Logger) 
 			return nil, err
 		}
 	}
-	conn, err := visit(meetingPoint(cfg))
+	conn, err := find(ctx, meetingPoint(cfg))
 	if err != nil {
 		return nil, fmt.Errorf("no zegorelay of this user (uid %d) that runs with ZEGORELAY_RTMP_LISTEN=%s can be taken over: "+
 			"start without --take-over, or as the user and with the address of the one that runs: %w", os.Getuid(), cfg.RTMPListen, err)
@@ -215,6 +220,24 @@ func askToTakeOver(ctx context.Context, cfg *config.Config, log zerolog.Logger) 
 		return nil, fmt.Errorf("take over from the zegorelay that runs: %w", err)
 	}
 	return c, nil
+}
+
+// find goes to the process that waits at an address. One that has just begun, or goes on
+// after a hand-over that failed, isn't there for a moment.
+func find(ctx context.Context, at *net.UnixAddr) (*net.UnixConn, error) {
+	ctx, cancel := context.WithTimeout(ctx, findTimeout)
+	defer cancel()
+	for {
+		conn, err := visit(at)
+		if err == nil || errors.Is(err, errors.ErrUnsupported) {
+			return conn, err
+		}
+		select {
+		case <-time.After(findAgain):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
 }
 
 func (c *claim) ask(cfg *config.Config) error {
