@@ -54,3 +54,22 @@ func same[T any](t *testing.T, want, got T) {
 		}
 	}
 }
+
+// What is handed over is there twice for a moment, and so bounded to half: whole GOPs
+// go, oldest first, and are counted.
+func TestWhatIsHandedOverIsBounded(t *testing.T) {
+	s := New(Options{MemoryBytes: 100_000})
+	b := newBacklog(time.Hour, 1<<30, s.memory)
+	for i := range 90 {
+		b.append(entry{Message: rtmp.Message{
+			Type: rtmp.TypeVideo, Timestamp: uint32(i), Payload: append([]byte("\x17\x01\x00\x00\x00"), make([]byte, 900)...),
+		}, info: rtmp.Info{Kind: rtmp.Keyframe}, at: time.Now()})
+	}
+	s.keep()
+	if used := s.memory.used.Load(); used > 50_000 || used < 48_000 {
+		t.Errorf("%d bytes are kept", used)
+	}
+	if lost := b.losses(); len(lost) != 1 || lost[0].Reason != "memory" || b.at(b.first).Timestamp != uint32(lost[0].Messages) || b.end() != 90 {
+		t.Errorf("given up: %+v; kept: %d to %d", lost, b.first, b.end())
+	}
+}

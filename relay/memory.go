@@ -61,7 +61,19 @@ func (m *memory) bound() {
 	if m.used.Load() <= m.most {
 		return // somebody else was here
 	}
-	goal := m.most - m.most/16
+	m.shrink(m.most - m.most/16)
+}
+
+// halve makes room for a copy of all that there is. The caller holds no backlog's lock.
+func (m *memory) halve() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.shrink(m.most / 2)
+}
+
+// shrink drops GOPs, oldest first, until no more than goal is used. The caller holds
+// the lock.
+func (m *memory) shrink(goal int64) {
 	for m.used.Load() > goal {
 		dropped := false
 		for _, b := range m.oldest() {
