@@ -380,5 +380,5 @@ func (s *Stream) recall(kept *handover.Counters, inForce headers) {
 	}
 	video, audio := media.Counters(kept.Video), media.Counters(kept.Audio)
 	s.meter.Recall(video, audio)
-	s.observed.advisor.Recall(video, audio)
+	s.observed.advisor.Recall(video, audio, slowDrops(s.backlog.losses()))
 }

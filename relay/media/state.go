@@ -24,12 +24,14 @@ func (m *Meter) Recall(video, audio Counters) {
 	m.audio.recall(audio)
 }
 
-// Recall takes in what a meter has counted before this advisor came: it is no news. It
-// is called once, before the first look.
-func (a *Advisor) Recall(video, audio Counters) {
+// Recall takes in what was before this advisor came, and is no news: what a meter has
+// counted, and the messages that were left out because the node was too slow. It is
+// called once, before the first look.
+func (a *Advisor) Recall(video, audio Counters, dropped uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.memory.videoJumps.seen, a.memory.audioJumps.seen = video.Jumps, audio.Jumps
+	a.memory.dropped = dropped
 }
 
 func (t *measured) counters() Counters { return Counters{t.bytes, t.frames, t.jumps} }

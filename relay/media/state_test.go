@@ -34,7 +34,7 @@ func TestEveryFieldIsDecided(t *testing.T) {
 			"mu": anew, "episodes": anew, "memory": quiet,
 		},
 		reflect.TypeFor[recollection](): {
-			"videoJumps": quiet, "audioJumps": quiet, "usual": anew, "dropped": anew, "droppedAt": anew, "lag": anew, "keyless": anew,
+			"videoJumps": quiet, "audioJumps": quiet, "usual": anew, "dropped": quiet, "droppedAt": anew, "lag": anew, "keyless": anew,
 		},
 		reflect.TypeFor[jumps](): {
 			"seen": quiet, "times": anew,
@@ -66,9 +66,9 @@ func TestCountersGoOn(t *testing.T) {
 	if v, s := m.Counters(); v != video || s != audio {
 		t.Errorf("got %+v, %+v", v, s)
 	}
-	a.Recall(video, audio)
+	a.Recall(video, audio, 7)
 	watch(m, show, 20*time.Second, func(now time.Time) {
-		if begun, _ := a.Look(now, Condition{Figures: m.Figures(now), Encoder: 1}); begun != nil {
+		if begun, _ := a.Look(now, Condition{Figures: m.Figures(now), Encoder: 1, OnAir: time.Hour, Dropped: 7}); begun != nil {
 			t.Errorf("it is news: %+v", begun)
 		}
 	})
