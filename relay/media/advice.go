@@ -13,6 +13,16 @@ type Advice struct {
 	Fix   string // what to change, and where
 }
 
+// IsGrave reports whether viewers see at once what it is about.
+func (a Advice) IsGrave() bool {
+	switch a.Kind {
+	case "no_keyframe", "no_video", "no_audio", "codec":
+		return true
+	default:
+		return false
+	}
+}
+
 // Condition is how a stream is at one moment, as far as advice on it depends on that.
 type Condition struct {
 	Figures
