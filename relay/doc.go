@@ -37,9 +37,10 @@
 //
 // # What operators see and do
 //
-// Once a second every stream is looked at (observe.go): its media is measured, its
-// health judged (health.go). A Status is all that is known of a stream (status.go);
-// what happens is an Event (events.go, news.go). What operators may do is in
+// Once a second every stream is looked at (observe.go): its health is judged
+// (health.go). What is in it, and what is wrong with that, is another question:
+// relay/media measures and advises. A Status is all that is known of a stream
+// (status.go); what happens is an Event (events.go, news.go). What operators may do is in
 // operate.go. Counted for the process: tally.go; why media was given up: drops.go.
 // Who guesses keys is slowed down in guesses.go. Whether the server itself is alive is
 // for a watchdog to ask (alive.go).

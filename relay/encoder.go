@@ -139,7 +139,7 @@ func (s *Server) welcome(stream *push, p *publisher) error {
 	if err := p.session.Start(); err != nil {
 		return err
 	}
-	stream.meter.begin()
+	stream.meter.Begin()
 	what, kind := "encoder started to publish", EventStarted
 	if stream.counters.publishes.Add(1) > 1 {
 		what, kind = "encoder went on with the stream", EventPublisherBack

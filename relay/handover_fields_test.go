@@ -108,17 +108,6 @@ func TestEveryFieldIsDecided(t *testing.T) {
 		reflect.TypeFor[phase](): {
 			"state": anew, "since": anew, "node": anew, "nodeSince": anew, "lastError": ends, "failure": ends, "attempt": ends, "nextTry": goes,
 		},
-		reflect.TypeFor[meter](): {
-			"mu": anew, "bytes": anew, "rate": anew, "video": goes, "audio": goes, "since": anew, "skew": anew, "skewKnown": anew,
-		},
-		reflect.TypeFor[measured](): {
-			"isThere": anew, "confirmed": anew, "codec": anew, "what": anew, "bytes": goes, "frames": goes, "jumps": goes, "rate": anew, "last": anew,
-			"ticks": anew, "newest": anew, "cadence": anew,
-		},
-		reflect.TypeFor[pictures](): {
-			"measured": goes, "keyframe": anew, "keyframeAt": anew, "keyframeOK": anew, "interval": anew, "composition": anew, "composed": anew,
-			"reordered": anew,
-		},
 		reflect.TypeFor[observed](): {
 			"mu": anew, "out": anew, "advisor": anew,
 		},

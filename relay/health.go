@@ -80,7 +80,7 @@ func judgeFlow(st *Status, drops bool) (Health, string) {
 		return Degraded, fmt.Sprintf("ZEGO is %.0f s behind", st.Lag.Seconds())
 	}
 	for _, a := range st.Advice {
-		if isGrave(a.Kind) {
+		if a.IsGrave() {
 			return Degraded, a.Text
 		}
 	}
@@ -95,16 +95,6 @@ const ackSlack = 256 << 10
 // more than what nobody can know of: that may be seconds of sound alone.
 func (st *Status) isBehind(most time.Duration) bool {
 	return st.Lag > most && st.Lag.Seconds()*st.RateIn/8 > ackSlack
-}
-
-// isGrave reports whether viewers see at once what an advice is about.
-func isGrave(kind string) bool {
-	switch kind {
-	case "no_keyframe", "no_video", "no_audio", "codec":
-		return true
-	default:
-		return false
-	}
 }
 
 // note keeps what a session has just found out.

@@ -233,15 +233,13 @@ func (d *drops) keep() (counts []uint64) {
 
 func (s *Stream) keepCounters(now time.Time) handover.Counters {
 	c := &s.counters
-	track := func(t *measured) handover.TrackCounters {
-		return handover.TrackCounters{Bytes: t.bytes, Frames: t.frames, Jumps: t.jumps}
-	}
+	video, audio := s.meter.Counters()
 	return handover.Counters{
 		BytesIn: c.bytesIn.Load(), MessagesIn: c.messagesIn.Load(), BytesOut: c.bytesOut.Load(), MessagesOut: c.messagesOut.Load(),
 		Replayed: c.replayed.Load(), Dropped: c.dropped.Load(), Dispatches: c.dispatches.Load(), Sessions: c.sessions.Load(),
 		Publishes: c.publishes.Load(), Plays: c.plays.Load(), BytesPlayed: c.bytesPlayed.Load(), Skipped: c.skipped.Load(),
 		Outage: s.outage.total + s.outage.present(now),
-		Video:  track(&s.meter.video.measured), Audio: track(&s.meter.audio),
+		Video:  handover.TrackCounters(video), Audio: handover.TrackCounters(audio),
 		Departures: s.departures.read(), LostBy: s.lostBy.read(), MissedAt: s.missedAt.read(),
 	}
 }

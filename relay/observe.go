@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"zegorelay/dispatch"
+	"zegorelay/relay/media"
 )
 
 // observeEvery is how often all streams are looked at: rates are measured, health is
@@ -41,34 +42,62 @@ func (s *Server) observe(ctx context.Context) {
 // observed is what only looking again and again tells.
 type observed struct {
 	mu      sync.Mutex
-	out     rate
-	advisor advisor
+	out     media.Rate
+	advisor media.Advisor
 }
 
 func (o *observed) read() (rateOut float64, advice []Advice) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.out.bits(), o.advisor.current()
+	return o.out.Bits(), o.advisor.Current()
 }
 
 // look takes in how a stream is, and returns what is wrong from now on, and what no
 // longer.
-func (o *observed) look(now time.Time, st Status) (begun, ended []Advice) {
+func (o *observed) look(now time.Time, st *Status) (begun, ended []Advice) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	sent := st.BytesOut // to nodes: local players are no uplink
 	if st.Direction == dispatch.Pull {
 		sent = st.BytesPlayed
 	}
-	o.out.look(now, sent)
-	return o.advisor.look(now, st)
+	o.out.Look(now, sent)
+	return o.advisor.Look(now, st.condition())
+}
+
+// condition is what advice depends on.
+func (st *Status) condition() media.Condition {
+	c := media.Condition{
+		Figures: st.Figures,
+		Encoder: st.Publishes,
+		Pulled:  st.Direction == dispatch.Pull,
+		RateOut: st.RateOut,
+		Lag:     st.Lag,
+		Behind:  st.isBehind(0),
+		Dropped: slowDrops(st.Drops),
+	}
+	if st.State == Publishing {
+		c.OnAir = st.StateFor
+	}
+	return c
+}
+
+// slowDrops is how many messages were left out because the node was behind.
+func slowDrops(all []Drop) (messages uint64) {
+	for _, d := range all {
+		if d.Reason == dropSlow.String() {
+			messages += d.Messages
+		}
+	}
+	return messages
 }
 
 // observe is one look. Each trouble that a person can mend is told of once, when it
 // begins and when it is over.
 func (s *Stream) observe(now time.Time) {
-	s.meter.look(now)
-	begun, ended := s.observed.look(now, s.Status())
+	s.meter.Look(now)
+	st := s.Status()
+	begun, ended := s.observed.look(now, &st)
 	for _, a := range begun {
 		s.log.Warn().Str(logKind, a.Kind).Str(logAdvice, a.Fix).Msg(a.Text)
 		s.tell(EventAdvice, levelWarn, a.Text, a.Fix)

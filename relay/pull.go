@@ -185,7 +185,7 @@ func (p *pull) carry(ctx context.Context, at *node) error {
 		}
 	})
 	if at.seam == nil {
-		p.meter.begin()
+		p.meter.Begin()
 		at.seam = &seam{open: p.backlog.hasBegun(), overlaps: true}
 	}
 	end(guarded(func() error { return p.read(at.upstream, at.seam) }))

@@ -9,6 +9,7 @@ import (
 
 	"zegorelay/dispatch"
 	"zegorelay/relay/handover"
+	"zegorelay/relay/media"
 	"zegorelay/relay/rtmp"
 )
 
@@ -378,19 +379,13 @@ func (s *Stream) recall(kept *handover.Counters, inForce headers) {
 	} {
 		counter.Store(n)
 	}
-	// What was before is no news.
-	s.health.dropped = kept.Dropped
-	s.observed.advisor.memory.videoJumps.seen = kept.Video.Jumps
-	s.observed.advisor.memory.audioJumps.seen = kept.Audio.Jumps
+	s.health.dropped = kept.Dropped // what was before is no news
 	s.outage.total = kept.Outage
 	s.departures.by, s.lostBy.by, s.missedAt.by = kept.Departures, kept.LostBy, kept.MissedAt
-	for _, h := range inForce {
-		s.meter.note(h)
+	for i := range inForce {
+		s.meter.Note(inForce[i].Message, inForce[i].info, inForce[i].at)
 	}
-	s.meter.video.recall(kept.Video)
-	s.meter.audio.recall(kept.Audio)
-}
-
-func (t *measured) recall(kept handover.TrackCounters) {
-	t.bytes, t.frames, t.jumps = kept.Bytes, kept.Frames, kept.Jumps
+	video, audio := media.Counters(kept.Video), media.Counters(kept.Audio)
+	s.meter.Recall(video, audio)
+	s.observed.advisor.Recall(video, audio, slowDrops(s.backlog.losses()))
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"zegorelay/dispatch"
+	"zegorelay/relay/media"
 )
 
 // State is where a stream's code is.
@@ -48,7 +49,8 @@ type Status struct {
 	Attempt   int           // failures in a row since the last healthy node
 	NextTry   time.Time     // while Waiting
 
-	Figures
+	media.Figures
+	RateOut float64 // bits a second, of payload, to nodes or, for a pull, to players, over the last seconds
 
 	BytesIn, MessagesIn   uint64 // from encoders, or from nodes
 	BytesOut, MessagesOut uint64 // to nodes, replays and repeated headers included
@@ -120,54 +122,23 @@ const (
 	AtIO        Stage = "io"      // it was there, and is lost
 )
 
-// Figures are what the headers of a stream's messages tell.
-type Figures struct {
-	Video           *VideoTrack // the first; nil if there is none
-	Audio           *AudioTrack
-	RateIn, RateOut float64       // bits a second, of payload, over the last seconds
-	Skew            time.Duration // by how much the sound's timestamps are ahead of the picture's
-}
-
-// Track is what is measured of any track.
-type Track struct {
-	Codec    string    // h264, hevc, av1, vp9, aac, opus, mp3 …; a FourCC that is not known as it is
-	Rate     float64   // bits a second, over the last seconds
-	Messages uint64    // frames
-	Jumps    uint64    // timestamps that fell, or leapt by more than a second
-	Last     time.Time // when the last message came
-}
-
-// VideoTrack is a picture.
-type VideoTrack struct {
-	Track
-	Profile          string // High, Main 10 …; empty: not known
-	Width, Height    int    // 0: not known
-	FPS              float64
-	KeyframeInterval time.Duration // between the last two keyframes; 0: not known
-	LastKeyframe     time.Time
-	BFrames          bool // there were some in the last seconds
-}
-
-// AudioTrack is sound.
-type AudioTrack struct {
-	Track
-	SampleRate int // Hz; 0: not known
-	Channels   int // 0: not known
-}
+// What a Status has from media, under names for those who import relay only.
+type (
+	// Track is what is measured of any track.
+	Track = media.Track
+	// VideoTrack is a picture.
+	VideoTrack = media.VideoTrack
+	// AudioTrack is sound.
+	AudioTrack = media.AudioTrack
+	// Advice is something wrong with a stream that a person can mend.
+	Advice = media.Advice
+)
 
 // Drop counts messages of one track that were given up for one reason.
 type Drop struct {
 	Track    string // audio, video or data
 	Reason   string // age, bytes or memory: a bound of the backlog; slow: the node
 	Messages uint64
-}
-
-// Advice is something wrong with a stream that a person can mend.
-type Advice struct {
-	Kind  string // a word for machines, such as b_frames or gop_long
-	Since time.Time
-	Text  string // what is wrong
-	Fix   string // what to change, and where
 }
 
 // phase is the part of a Status that changes as a whole.
@@ -279,7 +250,7 @@ func (s *Stream) snapshot(now time.Time) Status {
 		NodesLost:    s.lostBy.read(),
 		NodesMissed:  s.missedAt.read(),
 		Events:       s.diary.read(),
-		Figures:      s.meter.figures(now),
+		Figures:      s.meter.Figures(now),
 	}
 	st.RateOut, st.Advice = s.observed.read()
 	switch {

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"zegorelay/dispatch"
+	"zegorelay/relay/media"
 	"zegorelay/relay/rtmp"
 )
 
@@ -51,7 +52,7 @@ type Stream struct {
 	counters  counters
 	link      link
 	diary     diary
-	meter     meter
+	meter     media.Meter
 	observed  observed
 
 	departures reasons       // of encoders
@@ -266,7 +267,7 @@ func (s *Stream) take(m rtmp.Message, at time.Time, seam *seam) {
 	s.counters.messagesIn.Add(1)
 	s.lastMedia.Store(int64(at.Sub(s.since)))
 	e := entry{Message: m, info: m.Inspect(), at: at}
-	s.meter.note(e)
+	s.meter.Note(m, e.info, at)
 	seam.take(e, &s.clock, s.backlog)
 }
 

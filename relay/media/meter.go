@@ -1,4 +1,4 @@
-package relay
+package media
 
 import (
 	"sync"
@@ -8,10 +8,6 @@ import (
 )
 
 const (
-	// flowing is how old a track's last frame may be for the track to count as
-	// one that flows.
-	flowing = 2 * time.Second
-
 	// trackPatience is how long an encoder that goes on with a stream may keep a
 	// track back before it counts as gone.
 	trackPatience = 2 * time.Second
@@ -27,15 +23,16 @@ const (
 	jitter = 2
 )
 
-// meter measures what comes into a stream, by the headers of its messages. One
-// goroutine at a time notes messages; anybody may read.
+// Meter measures what comes into a stream, by the headers of its messages. The zero
+// value is ready. One goroutine at a time notes messages, and says who sends them;
+// anybody may look and read meanwhile. Nothing here waits for more than that.
 //
 // It measures the first video and the first audio track, that is track 0 where
 // they are numbered. Others count for the rate of the whole only.
-type meter struct {
+type Meter struct {
 	mu    sync.Mutex
 	bytes uint64
-	rate  rate
+	rate  Rate
 	video pictures
 	audio measured
 	since time.Time // of the first frame of who sends now; zero before that
@@ -52,7 +49,7 @@ type measured struct {
 	what      rtmp.Description
 
 	bytes, frames, jumps uint64
-	rate                 rate
+	rate                 Rate
 	last                 time.Time // when the last frame came
 
 	// The track's clock: of who sends now, in ms.
@@ -73,9 +70,9 @@ type pictures struct {
 	reordered   time.Time     // when one last came that is shown out of order
 }
 
-// begin says that somebody else sends from now on, whose clock is another. Tracks
+// Begin says that somebody else sends from now on, whose clock is another. Tracks
 // that don't come again are soon gone.
-func (m *meter) begin() {
+func (m *Meter) Begin() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.since, m.skewKnown = time.Time{}, false
@@ -84,44 +81,51 @@ func (m *meter) begin() {
 	m.video.keyframeOK, m.video.composed = false, false
 }
 
-// note takes a message as who sends it has sent it: with its own timestamp. It
-// allocates nothing, but for the name of a codec that nobody knows.
-func (m *meter) note(e entry) {
+// Note takes a message as who sends it has sent it: with its own timestamp. What
+// Inspect says of it is info; it came at that time. It keeps nothing of the message
+// and allocates nothing, but for the name of a codec that nobody knows.
+func (m *Meter) Note(msg rtmp.Message, info rtmp.Info, at time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.bytes += uint64(len(e.Payload))
+	m.bytes += uint64(len(msg.Payload))
 	track := &m.audio
-	switch e.Type {
+	switch msg.Type {
 	case rtmp.TypeVideo:
 		track = &m.video.measured
 	case rtmp.TypeAudio:
 	default:
 		return
 	}
-	if e.info.Kind == rtmp.SequenceHeader {
-		track.header(e)
+	if info.Kind == rtmp.SequenceHeader {
+		track.header(msg, info)
 		return
 	}
-	frame, ok := e.CodedFrame()
+	frame, ok := msg.CodedFrame()
 	if !ok || frame.Track != 0 {
 		return
 	}
 	if m.since.IsZero() {
-		m.since = e.at
+		m.since = at
 	}
-	jumped := track.frame(e, frame)
+	jumped := track.frame(msg, frame, at)
 	if jumped {
 		m.skewKnown = false
 	}
 	if track == &m.video.measured {
-		m.video.picture(e, frame, jumped)
-		m.compare(e.at)
+		if jumped {
+			m.video.keyframeOK = false
+		}
+		if info.Kind == rtmp.Keyframe {
+			m.video.key(msg.Timestamp, at)
+		}
+		m.video.order(frame.Composition, at)
+		m.compare(at)
 	}
 }
 
 // compare keeps how far the sound is ahead whenever a picture comes, be there few
 // or many: sound is sent in such small pieces that its newest is never old.
-func (m *meter) compare(at time.Time) {
+func (m *Meter) compare(at time.Time) {
 	if !m.audio.ticks || at.Sub(m.audio.last) > flowing {
 		m.skewKnown = false
 		return
@@ -134,36 +138,36 @@ func (m *meter) compare(at time.Time) {
 }
 
 // header takes a sequence header, or one that says more of a track.
-func (t *measured) header(e entry) {
-	if e.info.Slot>>8 != 0 {
+func (t *measured) header(msg rtmp.Message, info rtmp.Info) {
+	if info.Slot>>8 != 0 {
 		return
 	}
-	t.bytes += uint64(len(e.Payload))
-	if e.info.BeginsTrack() {
-		t.codec, t.what = e.Codec(), e.Describe()
+	t.bytes += uint64(len(msg.Payload))
+	if info.BeginsTrack() {
+		t.codec, t.what = msg.Codec(), msg.Describe()
 		t.isThere, t.confirmed = true, true
 	}
 }
 
 // frame takes a frame and reports whether its timestamp is none that could follow
 // the one before.
-func (t *measured) frame(e entry, frame rtmp.CodedFrame) (jumped bool) {
+func (t *measured) frame(msg rtmp.Message, frame rtmp.CodedFrame, at time.Time) (jumped bool) {
 	if !t.isThere || t.codec != frame.Codec {
-		t.codec, t.what = frame.Codec, e.Describe() // a codec without header
+		t.codec, t.what = frame.Codec, msg.Describe() // a codec without header
 	}
 	t.isThere, t.confirmed = true, true
-	t.bytes += uint64(len(e.Payload))
+	t.bytes += uint64(len(msg.Payload))
 	t.frames++
 	if t.ticks {
-		step := int32(e.Timestamp - t.newest) // right over 2^32
-		if jumped = isJump(step, e.at.Sub(t.last)); jumped {
+		step := int32(msg.Timestamp - t.newest) // right over 2^32
+		if jumped = isJump(step, at.Sub(t.last)); jumped {
 			t.jumps++
 		} else {
 			t.cadence.intervals++
 			t.cadence.ms += uint64(step)
 		}
 	}
-	t.ticks, t.newest, t.last = true, e.Timestamp, e.at
+	t.ticks, t.newest, t.last = true, msg.Timestamp, at
 	return jumped
 }
 
@@ -173,32 +177,31 @@ func isJump(step int32, after time.Duration) bool {
 	return step < 0 || step > leap && int64(step)-after.Milliseconds() > leap/2
 }
 
-// picture takes what only frames of video have.
-func (v *pictures) picture(e entry, frame rtmp.CodedFrame, jumped bool) {
-	if jumped {
-		v.keyframeOK = false
+// key takes a keyframe.
+func (v *pictures) key(timestamp uint32, at time.Time) {
+	if v.keyframeOK {
+		v.interval = time.Duration(int32(timestamp-v.keyframeAt)) * time.Millisecond
 	}
-	if e.info.Kind == rtmp.Keyframe {
-		if v.keyframeOK {
-			v.interval = time.Duration(int32(e.Timestamp-v.keyframeAt)) * time.Millisecond
-		}
-		v.keyframe, v.keyframeAt, v.keyframeOK = e.at, e.Timestamp, true
-	}
-	if d := frame.Composition - v.composition; v.composed && (d > jitter || d < -jitter) {
-		v.reordered = e.at
-	}
-	v.composition, v.composed = frame.Composition, true
+	v.keyframe, v.keyframeAt, v.keyframeOK = at, timestamp, true
 }
 
-// look is to be called about once a second: what is measured over time is
+// order takes how much later than it is decoded a picture is shown, in ms.
+func (v *pictures) order(composition int32, at time.Time) {
+	if d := composition - v.composition; v.composed && (d > jitter || d < -jitter) {
+		v.reordered = at
+	}
+	v.composition, v.composed = composition, true
+}
+
+// Look is to be called about once a second: what is measured over time is
 // measured from look to look.
-func (m *meter) look(now time.Time) {
+func (m *Meter) Look(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.rate.look(now, m.bytes)
+	m.rate.Look(now, m.bytes)
 	isLate := !m.since.IsZero() && now.Sub(m.since) > trackPatience
 	for _, t := range []*measured{&m.video.measured, &m.audio} {
-		t.rate.look(now, t.bytes)
+		t.rate.Look(now, t.bytes)
 		t.cadence.look()
 		if isLate && !t.confirmed {
 			t.isThere = false
@@ -209,11 +212,11 @@ func (m *meter) look(now time.Time) {
 	}
 }
 
-// figures is what is known now. RateOut is the caller's to tell.
-func (m *meter) figures(now time.Time) Figures {
+// Figures is what is known now. What it returns is the caller's.
+func (m *Meter) Figures(now time.Time) Figures {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	f := Figures{RateIn: m.rate.bits()}
+	f := Figures{RateIn: m.rate.Bits()}
 	if v := &m.video; v.isThere {
 		f.Video = &VideoTrack{
 			Track:            v.track(),
@@ -236,10 +239,5 @@ func (m *meter) figures(now time.Time) Figures {
 }
 
 func (t *measured) track() Track {
-	return Track{Codec: t.what.Codec, Rate: t.rate.bits(), Messages: t.frames, Jumps: t.jumps, Last: t.last}
-}
-
-// flows reports whether frames come.
-func (t *Track) flows(now time.Time) bool {
-	return !t.Last.IsZero() && now.Sub(t.Last) < flowing
+	return Track{Codec: t.what.Codec, Rate: t.rate.Bits(), Messages: t.frames, Jumps: t.jumps, Last: t.last}
 }

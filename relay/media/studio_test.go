@@ -1,4 +1,4 @@
-package relay
+package media
 
 import (
 	"bytes"
@@ -16,6 +16,15 @@ import (
 
 // showtime is when all shows of tests begin.
 func showtime() time.Time { return time.Date(2026, 11, 3, 20, 0, 0, 0, time.UTC) }
+
+// sent is a message, and when it comes.
+type sent struct {
+	rtmp.Message
+	info rtmp.Info
+	at   time.Time
+}
+
+func (s sent) into(m *Meter) { m.Note(s.Message, s.info, s.at) }
 
 // studio is an encoder as OBS is one: H.264 at a constant bit rate and AAC.
 type studio struct {
@@ -37,19 +46,19 @@ const (
 )
 
 // show is everything that the encoder sends from a time on, headers first.
-func (s studio) show(from time.Time, lasts time.Duration) []entry {
-	var all []entry
+func (s studio) show(from time.Time, lasts time.Duration) []sent {
+	var all []sent
 	if !s.noVideo {
 		all = s.pictures(from, lasts)
 	}
 	if !s.noAudio {
 		all = append(all, s.sound(from, lasts)...)
 	}
-	slices.SortStableFunc(all, func(a, b entry) int { return a.at.Compare(b.at) })
+	slices.SortStableFunc(all, func(a, b sent) int { return a.at.Compare(b.at) })
 	return all
 }
 
-func (s studio) pictures(from time.Time, lasts time.Duration) []entry {
+func (s studio) pictures(from time.Time, lasts time.Duration) []sent {
 	fps := s.fps
 	if fps == 0 {
 		fps = 30
@@ -65,7 +74,7 @@ func (s studio) pictures(from time.Time, lasts time.Duration) []entry {
 		codec = high1080
 	}
 	ms := func(frame int) int { return int(math.Round(float64(frame) * 1000 / fps)) }
-	all := []entry{s.message(from, rtmp.TypeVideo, 0, unhex(codec))}
+	all := []sent{s.message(from, rtmp.TypeVideo, 0, unhex(codec))}
 	for i := 0; float64(i) < lasts.Seconds()*fps; i++ {
 		in, shown, size := i%gop, i, int(float64(rate)/8/fps)
 		p := []byte("\x27\x01\x00\x00\x00")
@@ -91,8 +100,8 @@ func (s studio) pictures(from time.Time, lasts time.Duration) []entry {
 	return all
 }
 
-func (s studio) sound(from time.Time, lasts time.Duration) []entry {
-	all := []entry{s.message(from, rtmp.TypeAudio, 0, unhex(aac48))}
+func (s studio) sound(from time.Time, lasts time.Duration) []sent {
+	all := []sent{s.message(from, rtmp.TypeAudio, 0, unhex(aac48))}
 	for i := 0; float64(i)*1024/48 < float64(lasts.Milliseconds()); i++ {
 		at := int(math.Round(float64(i) * 1024 / 48))
 		e := s.message(from, rtmp.TypeAudio, at, append([]byte("\xaf\x01"), make([]byte, 300)...))
@@ -102,9 +111,9 @@ func (s studio) sound(from time.Time, lasts time.Duration) []entry {
 	return all
 }
 
-func (s studio) message(from time.Time, typ rtmp.Type, ms int, payload []byte) entry {
+func (s studio) message(from time.Time, typ rtmp.Type, ms int, payload []byte) sent {
 	m := rtmp.Message{Type: typ, Timestamp: s.first + uint32(ms), Payload: payload}
-	return entry{Message: m, info: m.Inspect(), at: from.Add(time.Duration(ms) * time.Millisecond)}
+	return sent{Message: m, info: m.Inspect(), at: from.Add(time.Duration(ms) * time.Millisecond)}
 }
 
 func unhex(s string) []byte {
@@ -117,9 +126,9 @@ func unhex(s string) []byte {
 
 // captured is what a real encoder sent, from its first message at showtime on,
 // in its own time.
-func captured(t *testing.T, file string) []entry {
+func captured(t *testing.T, file string) []sent {
 	t.Helper()
-	b, err := os.ReadFile("rtmp/testdata/" + file)
+	b, err := os.ReadFile("../rtmp/testdata/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +137,7 @@ func captured(t *testing.T, file string) []entry {
 	if _, err := io.CopyN(io.Discard, r, handshake); err != nil {
 		t.Fatal(err)
 	}
-	var all []entry
+	var all []sent
 	first, begun := uint32(0), false
 	for {
 		m, err := r.ReadMessage()
@@ -140,7 +149,7 @@ func captured(t *testing.T, file string) []entry {
 		case !m.IsMedia():
 			continue
 		}
-		e := entry{Message: m, info: m.Inspect(), at: showtime()}
+		e := sent{Message: m, info: m.Inspect(), at: showtime()}
 		if k := e.info.Kind; k == rtmp.Frame || k == rtmp.Keyframe {
 			if !begun {
 				first, begun = m.Timestamp, true
@@ -153,15 +162,15 @@ func captured(t *testing.T, file string) []entry {
 
 // watch has a meter see a show, and looks every second until some time after
 // showtime.
-func watch(m *meter, show []entry, until time.Duration, look func(now time.Time)) {
+func watch(m *Meter, show []sent, until time.Duration, look func(now time.Time)) {
 	end := showtime().Add(until)
 	now := show[0].at.Truncate(time.Second)
 	for ; !now.After(end); now = now.Add(time.Second) {
 		for len(show) > 0 && !show[0].at.After(now) {
-			m.note(show[0])
+			show[0].into(m)
 			show = show[1:]
 		}
-		m.look(now)
+		m.Look(now)
 		if look != nil {
 			look(now)
 		}

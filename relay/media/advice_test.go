@@ -1,4 +1,4 @@
-package relay
+package media
 
 import (
 	"fmt"
@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"zegorelay/dispatch"
 )
 
 // told is what an advisor says of a show, as "kind begin–end" in seconds of the
@@ -21,17 +19,17 @@ type told struct {
 
 // attend has an advisor see a show to an encoder's end, and what else there is to
 // know of the stream.
-func attend(show []entry, until time.Duration, tune func(now time.Duration, s *Status)) told {
-	m, a := &meter{}, &advisor{}
+func attend(show []sent, until time.Duration, tune func(now time.Duration, c *Condition)) told {
+	m, a := &Meter{}, &Advisor{}
 	got := told{at: map[string]time.Duration{}}
 	watch(m, show, until, func(now time.Time) {
 		at := now.Sub(showtime())
-		s := Status{Direction: dispatch.Push, State: Publishing, StateFor: time.Hour, Publishes: 1, Figures: m.figures(now)}
-		s.RateOut = s.RateIn
+		c := Condition{Figures: m.Figures(now), Encoder: 1, OnAir: time.Hour}
+		c.RateOut = c.RateIn
 		if tune != nil {
-			tune(at, &s)
+			tune(at, &c)
 		}
-		begun, ended := a.look(now, s)
+		begun, ended := a.Look(now, c)
 		for _, b := range begun {
 			got.at[b.Kind] = at
 			got.begun = append(got.begun, b)
@@ -41,7 +39,7 @@ func attend(show []entry, until time.Duration, tune func(now time.Duration, s *S
 			delete(got.at, e.Kind)
 		}
 	})
-	got.latest = a.current()
+	got.latest = a.Current()
 	for _, on := range got.latest {
 		got.spans = append(got.spans, fmt.Sprintf("%s %.0f-", on.Kind, got.at[on.Kind].Seconds()))
 	}
@@ -64,11 +62,11 @@ func (w told) check(t *testing.T, want ...string) {
 }
 
 // without is a show without some of its messages.
-func without(show []entry, drop func(at time.Duration, e entry) bool) []entry {
-	return slices.DeleteFunc(slices.Clone(show), func(e entry) bool { return drop(e.at.Sub(showtime()), e) })
+func without(show []sent, drop func(at time.Duration, e sent) bool) []sent {
+	return slices.DeleteFunc(slices.Clone(show), func(e sent) bool { return drop(e.at.Sub(showtime()), e) })
 }
 
-func isVideo(e entry) bool { return e.Type.String() == "video" }
+func isVideo(e sent) bool { return e.Type.String() == "video" }
 
 func TestAdviceOnEncoders(t *testing.T) {
 	const lasts = 3 * time.Minute
@@ -110,7 +108,7 @@ func TestAdviceOnRealEncoders(t *testing.T) {
 	} {
 		t.Run(file, func(t *testing.T) {
 			once := captured(t, file)
-			var show []entry
+			var show []sent
 			for _, again := range []uint32{0, 8000, 16000, 24000, 32000} {
 				for _, e := range once {
 					e.Timestamp += again
@@ -140,30 +138,30 @@ func TestAdviceOnATrackThatStops(t *testing.T) {
 		}
 	}
 	for name, tc := range map[string]struct {
-		show []entry
+		show []sent
 		want []string
 	}{
 		"the picture, for a minute": {
-			without(show, func(at time.Duration, e entry) bool { return isVideo(e) && between(20, 80)(at) }),
+			without(show, func(at time.Duration, e sent) bool { return isVideo(e) && between(20, 80)(at) }),
 			[]string{"no_video 25-90"},
 		},
 		"the picture, for four seconds": {
-			without(show, func(at time.Duration, e entry) bool { return isVideo(e) && between(20, 24)(at) }), nil,
+			without(show, func(at time.Duration, e sent) bool { return isVideo(e) && between(20, 24)(at) }), nil,
 		},
 		"the sound, twice in one episode": {
-			without(show, func(at time.Duration, e entry) bool {
+			without(show, func(at time.Duration, e sent) bool {
 				return !isVideo(e) && (between(20, 30)(at) || between(35, 50)(at))
 			}),
 			[]string{"no_audio 25-61"},
 		},
 		"the sound, of which only the header comes": {
-			without(show, func(at time.Duration, e entry) bool {
+			without(show, func(at time.Duration, e sent) bool {
 				return !isVideo(e) && at > 0 || !isVideo(e) && len(e.Payload) > 10
 			}),
 			[]string{"no_audio 4-"},
 		},
 		"all, for a minute: the encoder is away": {
-			without(show, func(at time.Duration, _ entry) bool { return between(20, 80)(at) }), nil,
+			without(show, func(at time.Duration, _ sent) bool { return between(20, 80)(at) }), nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) { attend(tc.show, 2*time.Minute, nil).check(t, tc.want...) })
@@ -171,7 +169,7 @@ func TestAdviceOnATrackThatStops(t *testing.T) {
 }
 
 func TestAdviceOnTimestamps(t *testing.T) {
-	jumps := func(at ...int) []entry {
+	jumps := func(at ...int) []sent {
 		show := studio{}.show(showtime(), 4*time.Minute)
 		for _, second := range at {
 			for i := range show {
@@ -187,18 +185,18 @@ func TestAdviceOnTimestamps(t *testing.T) {
 	attend(jumps(20, 40, 60), 4*time.Minute, nil).check(t, "timestamps 60-142")
 
 	// A track that is gone and comes back has jumped no more than before.
-	attend(jumps(20), 4*time.Minute, func(now time.Duration, s *Status) {
+	attend(jumps(20), 4*time.Minute, func(now time.Duration, c *Condition) {
 		if now%(20*time.Second) == 0 {
-			s.Video.Jumps, s.Audio = 7, nil
+			c.Video.Jumps, c.Audio = 7, nil
 		}
-		s.Video.Jumps = 7
+		c.Video.Jumps = 7
 	}).check(t, "timestamps 0-121")
 }
 
 func TestAdviceOnAFallingBitrate(t *testing.T) {
 	const fall = 5 * time.Minute
 	show := studio{}.show(showtime(), 7*time.Minute)
-	missing := without(show, func(at time.Duration, e entry) bool {
+	missing := without(show, func(at time.Duration, e sent) bool {
 		return at > fall && at < fall+30*time.Second && isVideo(e) && e.Timestamp%400 > 40
 	})
 	got := attend(missing, 7*time.Minute, nil)
@@ -216,19 +214,19 @@ func TestAdviceOnAFallingBitrate(t *testing.T) {
 	attend(still, 7*time.Minute, nil).check(t)
 
 	// Another encoder may send what it likes.
-	attend(missing, 7*time.Minute, func(now time.Duration, s *Status) {
+	attend(missing, 7*time.Minute, func(now time.Duration, c *Condition) {
 		if now > fall {
-			s.Publishes = 2
+			c.Encoder = 2
 		}
 	}).check(t)
 }
 
 func TestAdviceOnASlowUplink(t *testing.T) {
 	show := studio{}.show(showtime(), 2*time.Minute)
-	slow := func(lag func(now time.Duration) time.Duration) func(now time.Duration, s *Status) {
-		return func(now time.Duration, s *Status) {
-			s.RateOut = 1_234_000
-			s.Lag = lag(now)
+	slow := func(lag func(now time.Duration) time.Duration) func(now time.Duration, c *Condition) {
+		return func(now time.Duration, c *Condition) {
+			c.RateOut = 1_234_000
+			c.Lag, c.Behind = lag(now), true
 		}
 	}
 	got := attend(show, 2*time.Minute, slow(func(now time.Duration) time.Duration {
@@ -251,24 +249,23 @@ func TestAdviceOnASlowUplink(t *testing.T) {
 	attend(show, 2*time.Minute, slow(func(now time.Duration) time.Duration {
 		return max(9*time.Second-now/2, 0)
 	})).check(t)
-	attend(show, 2*time.Minute, func(now time.Duration, s *Status) {
+	attend(show, 2*time.Minute, func(now time.Duration, c *Condition) {
 		if now > time.Minute {
-			s.State, s.Lag = Waiting, now-time.Minute
+			c.OnAir, c.Lag, c.Behind = 0, now-time.Minute, true
 		}
 	}).check(t)
 
 	// A node that is too slow for some messages, again and again.
-	attend(show, 2*time.Minute, func(now time.Duration, s *Status) {
-		dropped := min(max(now-30*time.Second, 0), 30*time.Second) / time.Second
-		s.Drops = []Drop{{"video", "age", 1000 * uint64(now/time.Second)}, {"video", "slow", uint64(dropped)}}
+	attend(show, 2*time.Minute, func(now time.Duration, c *Condition) {
+		c.Dropped = uint64(min(max(now-30*time.Second, 0), 30*time.Second) / time.Second)
 	}).check(t, "uplink_slow 34-80")
 }
 
 // Players here don't mind what ZEGO's do; what is broken is broken at the other end.
 func TestAdviceOnWhatIsPlayed(t *testing.T) {
 	show := studio{bFrames: true, gop: 250, codec: svt1080}.show(showtime(), time.Minute)
-	show = without(show, func(at time.Duration, e entry) bool { return !isVideo(e) && at > 20*time.Second })
-	got := attend(show, time.Minute, func(_ time.Duration, s *Status) { s.Direction, s.State = dispatch.Pull, Playing })
+	show = without(show, func(at time.Duration, e sent) bool { return !isVideo(e) && at > 20*time.Second })
+	got := attend(show, time.Minute, func(_ time.Duration, c *Condition) { c.Pulled, c.OnAir = true, 0 })
 	got.check(t, "no_audio 25-")
 	if fix := got.latest[0].Fix; !strings.Contains(fix, "ZEGO") {
 		t.Errorf("got %q", fix)
@@ -278,9 +275,9 @@ func TestAdviceOnWhatIsPlayed(t *testing.T) {
 // An encoder that begins without a keyframe, and one whose keyframes stop.
 func TestAdviceOnKeyframes(t *testing.T) {
 	show := studio{}.show(showtime(), time.Minute)
-	isKey := func(e entry) bool { return isVideo(e) && e.Payload[0] == 0x17 && e.Payload[1] == 1 }
-	attend(without(show, func(_ time.Duration, e entry) bool { return isKey(e) }), time.Minute, nil).
+	isKey := func(e sent) bool { return isVideo(e) && e.Payload[0] == 0x17 && e.Payload[1] == 1 }
+	attend(without(show, func(_ time.Duration, e sent) bool { return isKey(e) }), time.Minute, nil).
 		check(t, "no_keyframe 14-")
-	attend(without(show, func(at time.Duration, e entry) bool { return isKey(e) && at > 20*time.Second }), time.Minute, nil).
+	attend(without(show, func(at time.Duration, e sent) bool { return isKey(e) && at > 20*time.Second }), time.Minute, nil).
 		check(t, "no_keyframe 33-", "gop_long 28-")
 }

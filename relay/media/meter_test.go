@@ -1,4 +1,4 @@
-package relay
+package media
 
 import (
 	"math"
@@ -11,10 +11,10 @@ import (
 )
 
 // measure is what a meter says of a show at its end.
-func measure(show []entry, lasts time.Duration) Figures {
-	m := &meter{}
+func measure(show []sent, lasts time.Duration) Figures {
+	m := &Meter{}
 	watch(m, show, lasts, nil)
-	return m.figures(showtime().Add(lasts))
+	return m.Figures(showtime().Add(lasts))
 }
 
 func TestMeterMeasuresAnEncoder(t *testing.T) {
@@ -111,49 +111,49 @@ func TestMeterMeasuresRealEncoders(t *testing.T) {
 }
 
 func TestMeterWhenNothingComes(t *testing.T) {
-	m := &meter{}
+	m := &Meter{}
 	show := studio{}.show(showtime(), 20*time.Second)
 	watch(m, show, 30*time.Second, nil)
-	f := m.figures(showtime().Add(30 * time.Second))
+	f := m.Figures(showtime().Add(30 * time.Second))
 	if f.RateIn != 0 || f.Video.Rate != 0 || f.Audio.Rate != 0 || f.Video.FPS != 0 || f.Skew != 0 || f.Video.BFrames {
 		t.Errorf("got %+v, %+v, %+v", f, f.Video, f.Audio)
 	}
 	if want := showtime().Add(20*time.Second - 33*time.Millisecond); f.Video.Last.Sub(want).Abs() > time.Millisecond {
 		t.Errorf("the last picture came at %v", f.Video.Last)
 	}
-	if (&meter{}).figures(showtime()) != (Figures{}) {
+	if (&Meter{}).Figures(showtime()) != (Figures{}) {
 		t.Error("there is something before anything came")
 	}
 }
 
 func TestMeterCountsJumps(t *testing.T) {
-	frame := func(ms uint32, at time.Duration) entry {
+	frame := func(ms uint32, at time.Duration) sent {
 		e := studio{}.message(showtime(), rtmp.TypeVideo, 0, []byte("\x27\x01\x00\x00\x00x"))
 		e.Timestamp, e.at = ms, showtime().Add(at)
 		return e
 	}
 	for name, tc := range map[string]struct {
-		then []entry // after a frame of 10,000 ms that came at 0
+		then []sent // after a frame of 10,000 ms that came at 0
 		want uint64
 	}{
-		"next":                       {[]entry{frame(10_033, 33*time.Millisecond)}, 0},
-		"the same again":             {[]entry{frame(10_000, 33*time.Millisecond)}, 0},
-		"it fell":                    {[]entry{frame(9_999, 33*time.Millisecond)}, 1},
-		"it fell, and goes on there": {[]entry{frame(0, 33*time.Millisecond), frame(33, 66*time.Millisecond)}, 1},
-		"it leapt":                   {[]entry{frame(11_001, 33*time.Millisecond)}, 1},
-		"a second is no leap":        {[]entry{frame(11_000, 33*time.Millisecond)}, 0},
-		"it leapt and came back":     {[]entry{frame(99_000, 0), frame(10_066, 66*time.Millisecond)}, 2},
-		"a pause":                    {[]entry{frame(15_000, 5*time.Second)}, 0},
-		"a pause, then a leap":       {[]entry{frame(15_000, 3*time.Second)}, 1},
-		"late, but right":            {[]entry{frame(10_033, 5*time.Second)}, 0},
+		"next":                       {[]sent{frame(10_033, 33*time.Millisecond)}, 0},
+		"the same again":             {[]sent{frame(10_000, 33*time.Millisecond)}, 0},
+		"it fell":                    {[]sent{frame(9_999, 33*time.Millisecond)}, 1},
+		"it fell, and goes on there": {[]sent{frame(0, 33*time.Millisecond), frame(33, 66*time.Millisecond)}, 1},
+		"it leapt":                   {[]sent{frame(11_001, 33*time.Millisecond)}, 1},
+		"a second is no leap":        {[]sent{frame(11_000, 33*time.Millisecond)}, 0},
+		"it leapt and came back":     {[]sent{frame(99_000, 0), frame(10_066, 66*time.Millisecond)}, 2},
+		"a pause":                    {[]sent{frame(15_000, 5*time.Second)}, 0},
+		"a pause, then a leap":       {[]sent{frame(15_000, 3*time.Second)}, 1},
+		"late, but right":            {[]sent{frame(10_033, 5*time.Second)}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := &meter{}
-			m.note(frame(10_000, 0))
+			m := &Meter{}
+			frame(10_000, 0).into(m)
 			for _, e := range tc.then {
-				m.note(e)
+				e.into(m)
 			}
-			if got := m.figures(showtime()).Video.Jumps; got != tc.want {
+			if got := m.Figures(showtime()).Video.Jumps; got != tc.want {
 				t.Errorf("got %d, want %d", got, tc.want)
 			}
 		})
@@ -163,7 +163,7 @@ func TestMeterCountsJumps(t *testing.T) {
 // An offset that is always the same, but for rounding, is a delay; and B-frames
 // that are no more are forgotten.
 func TestMeterSeesBFrames(t *testing.T) {
-	m := &meter{}
+	m := &Meter{}
 	with := studio{bFrames: true}.show(showtime(), 10*time.Second)
 	without := studio{}.show(showtime().Add(10*time.Second), 10*time.Second)
 	for i, e := range without {
@@ -174,7 +174,7 @@ func TestMeterSeesBFrames(t *testing.T) {
 	var seen []bool
 	watch(m, with, 9*time.Second, nil)
 	watch(m, without, 20*time.Second, func(now time.Time) {
-		seen = append(seen, m.figures(now).Video.BFrames)
+		seen = append(seen, m.Figures(now).Video.BFrames)
 	})
 	for i, got := range seen {
 		if want := i < 5; got != want {
@@ -186,18 +186,18 @@ func TestMeterSeesBFrames(t *testing.T) {
 // An encoder that comes back starts its clock anew: that is no jump. Without
 // sound there is no track of sound any more, but what was counted stays.
 func TestMeterOverEncoders(t *testing.T) {
-	m := &meter{}
+	m := &Meter{}
 	watch(m, studio{}.show(showtime(), 10*time.Second), 10*time.Second, nil)
-	before := m.figures(showtime().Add(10 * time.Second))
-	m.begin()
+	before := m.Figures(showtime().Add(10 * time.Second))
+	m.Begin()
 	again := showtime().Add(15 * time.Second)
 	second := studio{noAudio: true, codec: "17000000000142c014ffe100176742c014da05067e7c0440000003004000000783c50aa801000468ce3c80"}
 	watch(m, second.show(again, 10*time.Second), 16*time.Second, nil)
-	if m.figures(again).Audio == nil {
+	if m.Figures(again).Audio == nil {
 		t.Error("the sound is gone while it may still come")
 	}
 	watch(m, second.show(again.Add(time.Second), time.Minute)[1:], 26*time.Second, nil)
-	f := m.figures(showtime().Add(26 * time.Second))
+	f := m.Figures(showtime().Add(26 * time.Second))
 	if f.Audio != nil {
 		t.Errorf("sound that isn't there: %+v", f.Audio)
 	}
@@ -211,24 +211,24 @@ func TestMeterOverEncoders(t *testing.T) {
 		t.Errorf("a skew of %v to no sound", f.Skew)
 	}
 
-	m.begin()
+	m.Begin()
 	third := showtime().Add(30 * time.Second)
 	watch(m, studio{noVideo: true}.show(third, 10*time.Second), 40*time.Second, nil)
-	f = m.figures(third.Add(10 * time.Second))
+	f = m.Figures(third.Add(10 * time.Second))
 	if f.Video != nil || f.Audio == nil || f.Audio.Messages <= before.Audio.Messages {
 		t.Errorf("got %+v, %+v", f.Video, f.Audio)
 	}
 }
 
 func TestMeterOfTracksWithoutHeaders(t *testing.T) {
-	m := &meter{}
+	m := &Meter{}
 	mp3 := studio{}.message(showtime(), rtmp.TypeAudio, 0, []byte("\x2f\xff\xfb"))
 	second := studio{}.message(showtime(), rtmp.TypeVideo, 0, []byte("\xa6\x01avc1\x01\x00\x00\x43"))
 	data := studio{}.message(showtime(), rtmp.TypeData, 0, []byte("\x02\x00\x0aonTextData\x08"))
-	for _, e := range []entry{mp3, second, data} {
-		m.note(e)
+	for _, e := range []sent{mp3, second, data} {
+		e.into(m)
 	}
-	f := m.figures(showtime())
+	f := m.Figures(showtime())
 	if f.Audio == nil || f.Audio.Codec != "mp3" || f.Video != nil {
 		t.Errorf("got %+v, %+v", f.Audio, f.Video)
 	}
@@ -238,10 +238,10 @@ func TestMeterOfTracksWithoutHeaders(t *testing.T) {
 }
 
 func TestMeterIsCheap(t *testing.T) {
-	m, show := &meter{}, studio{bFrames: true}.show(showtime(), time.Second)
+	m, show := &Meter{}, studio{bFrames: true}.show(showtime(), time.Second)
 	if n := testing.AllocsPerRun(10, func() {
 		for _, e := range show {
-			m.note(e)
+			e.into(m)
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations for %d messages", n, len(show))
@@ -249,21 +249,21 @@ func TestMeterIsCheap(t *testing.T) {
 }
 
 func BenchmarkMeter(b *testing.B) {
-	m, show := &meter{}, studio{bFrames: true}.show(showtime(), time.Minute)
+	m, show := &Meter{}, studio{bFrames: true}.show(showtime(), time.Minute)
 	b.ReportAllocs()
 	for i := range b.N {
-		m.note(show[i%len(show)])
+		show[i%len(show)].into(m)
 	}
 }
 
 // For the race detector: anybody reads while messages come.
 func TestMeterIsReadByAnybody(t *testing.T) {
-	m, show := &meter{}, studio{}.show(showtime(), 5*time.Second)
+	m, show := &Meter{}, studio{}.show(showtime(), 5*time.Second)
 	var wg sync.WaitGroup
 	for range 2 {
 		wg.Go(func() {
 			for range 100 {
-				_ = m.figures(showtime())
+				_ = m.Figures(showtime())
 			}
 		})
 	}
@@ -272,20 +272,20 @@ func TestMeterIsReadByAnybody(t *testing.T) {
 }
 
 func TestRate(t *testing.T) {
-	var r rate
+	var r Rate
 	var got []string
 	for i, bytes := range []uint64{0, 1000, 2000, 3000, 4000, 9000, 9000, 9000, 9000, 9000} {
-		r.look(showtime().Add(time.Duration(i)*time.Second), bytes)
-		got = append(got, time.Duration(r.bits()).String())
+		r.Look(showtime().Add(time.Duration(i)*time.Second), bytes)
+		got = append(got, time.Duration(r.Bits()).String())
 	}
 	want := "0s 8µs 8µs 8µs 8µs 16µs 14µs 12µs 10µs 0s"
 	if s := strings.Join(got, " "); s != want {
 		t.Errorf("got  %s\nwant %s", s, want)
 	}
-	r = rate{}
-	r.look(showtime(), 1)
-	r.look(showtime(), 2)
-	if r.bits() != 0 {
-		t.Errorf("in no time: %v", r.bits())
+	r = Rate{}
+	r.Look(showtime(), 1)
+	r.Look(showtime(), 2)
+	if r.Bits() != 0 {
+		t.Errorf("in no time: %v", r.Bits())
 	}
 }

@@ -1,4 +1,4 @@
-package relay
+package media
 
 import (
 	"fmt"
@@ -11,27 +11,27 @@ const (
 	noGOP    = 10 * time.Second
 	longLag  = 2 * time.Second
 	goodLag  = time.Second
-	slowFor  = 5 * time.Second // after something was dropped
+	slowFor  = 5 * time.Second // after something was left out
 	settling = 5 * time.Second // of a new node, which is sent what has waited
 )
 
 // noVideo finds sound without the picture that there was or that a header
 // announced. A stream without either has no such track.
-func noVideo(_ *recollection, now time.Time, s *Status) finding {
-	if s.Video == nil || s.Audio == nil {
+func noVideo(_ *recollection, now time.Time, c *Condition) finding {
+	if c.Video == nil || c.Audio == nil {
 		return finding{verdict: well}
 	}
-	return silent(now, &s.Video.Track, &s.Audio.Track, "picture", "sound",
+	return silent(now, &c.Video.Track, &c.Audio.Track, "picture", "sound",
 		"Look at the camera or the source. OBS also leaves out pictures when the network to this relay is too slow: "+
 			`"Dropped frames" at the bottom of its window counts them.`)
 }
 
 // noAudio finds a picture without its sound.
-func noAudio(_ *recollection, now time.Time, s *Status) finding {
-	if s.Video == nil || s.Audio == nil {
+func noAudio(_ *recollection, now time.Time, c *Condition) finding {
+	if c.Video == nil || c.Audio == nil {
 		return finding{verdict: well}
 	}
-	return silent(now, &s.Audio.Track, &s.Video.Track, "sound", "picture",
+	return silent(now, &c.Audio.Track, &c.Video.Track, "sound", "picture",
 		"Look at the encoder's audio input, and start its stream anew. OBS: Settings → Output → Streaming → Audio Track "+
 			"must be one that is in use (a source that is muted sends silence, and is not this).")
 }
@@ -50,11 +50,11 @@ func silent(now time.Time, track, other *Track, what, otherWhat, fix string) fin
 }
 
 // noKeyframe finds pictures that nobody can begin with.
-func noKeyframe(m *recollection, now time.Time, s *Status) finding {
-	if s.Video == nil || !s.Video.flows(now) {
+func noKeyframe(m *recollection, now time.Time, c *Condition) finding {
+	if c.Video == nil || !c.Video.flows(now) {
 		return finding{}
 	}
-	since := s.Video.LastKeyframe
+	since := c.Video.LastKeyframe
 	if since.IsZero() {
 		if m.keyless.IsZero() {
 			m.keyless = now
@@ -72,8 +72,8 @@ func noKeyframe(m *recollection, now time.Time, s *Status) finding {
 }
 
 // gopLong finds keyframes that are too far apart. Far more than that is noKeyframe's.
-func gopLong(_ *recollection, now time.Time, s *Status) finding {
-	v := s.Video
+func gopLong(_ *recollection, now time.Time, c *Condition) finding {
+	v := c.Video
 	if v == nil || !v.flows(now) || v.KeyframeInterval == 0 {
 		return finding{}
 	}
@@ -96,8 +96,8 @@ func keyframeFix() string {
 }
 
 // bFrames finds pictures that ZEGO's players don't put into order by default.
-func bFrames(_ *recollection, now time.Time, s *Status) finding {
-	v := s.Video
+func bFrames(_ *recollection, now time.Time, c *Condition) finding {
+	v := c.Video
 	switch {
 	case v == nil || !v.flows(now):
 		return finding{}
@@ -120,17 +120,17 @@ func named(v *VideoTrack) string {
 
 // codec finds what ZEGO documents nowhere that it takes. It does name AAC, MP3,
 // H.264, and H.265 with a condition.
-func codec(_ *recollection, now time.Time, s *Status) finding {
+func codec(_ *recollection, now time.Time, c *Condition) finding {
 	const fix = "OBS: Settings → Output → Streaming: a video encoder for H.264, and for audio AAC. " +
 		"Elsewhere likewise. Or ask ZEGO whether they take it for your AppID."
 	isKnown := false
-	if v := s.Video; v != nil && v.flows(now) && v.Codec != "" {
+	if v := c.Video; v != nil && v.flows(now) && v.Codec != "" {
 		if v.Codec != "h264" && v.Codec != "hevc" {
 			return finding{bad, fmt.Sprintf("The picture is in %s: ZEGO is known to take H.264, and H.265 where that is enabled.", named(v)), fix}
 		}
 		isKnown = true
 	}
-	if a := s.Audio; a != nil && a.flows(now) && a.Codec != "" {
+	if a := c.Audio; a != nil && a.flows(now) && a.Codec != "" {
 		if a.Codec != "aac" && a.Codec != "mp3" {
 			return finding{bad, fmt.Sprintf("The sound is in %s: ZEGO is known to take AAC and MP3.", a.Codec), fix}
 		}
@@ -144,12 +144,12 @@ func codec(_ *recollection, now time.Time, s *Status) finding {
 
 // timestamps finds a clock that doesn't run evenly. An encoder that sets its clock
 // anew does so once, for every track.
-func timestamps(m *recollection, now time.Time, s *Status) finding {
-	if s.Video != nil {
-		m.videoJumps.note(s.Video.Jumps, now)
+func timestamps(m *recollection, now time.Time, c *Condition) finding {
+	if c.Video != nil {
+		m.videoJumps.note(c.Video.Jumps, now)
 	}
-	if s.Audio != nil {
-		m.audioJumps.note(s.Audio.Jumps, now)
+	if c.Audio != nil {
+		m.audioJumps.note(c.Audio.Jumps, now)
 	}
 	if !m.videoJumps.areSeveral(now) && !m.audioJumps.areSeveral(now) {
 		return finding{verdict: well}
@@ -164,55 +164,49 @@ func timestamps(m *recollection, now time.Time, s *Status) finding {
 // bitrateLow finds an encoder that no longer sends what it usually does. A
 // picture that is only still needs few bits, too, but is as many pictures: where
 // these keep coming nothing is said.
-func bitrateLow(m *recollection, now time.Time, s *Status) finding {
-	v, u := s.Video, m.usual
-	isKnown := u.looks >= knowing && u.encoder == s.Publishes
+func bitrateLow(m *recollection, now time.Time, c *Condition) finding {
+	v, u := c.Video, m.usual
+	isKnown := u.looks >= knowing && u.encoder == c.Encoder
 	if v == nil || !v.flows(now) || !isKnown {
 		return finding{}
 	}
 	switch {
-	case s.RateIn > 0.5*u.rate, v.FPS > 0.8*u.fps:
+	case c.RateIn > 0.5*u.rate, v.FPS > 0.8*u.fps:
 		return finding{verdict: well}
-	case s.RateIn >= 0.3*u.rate, v.FPS >= 0.7*u.fps:
+	case c.RateIn >= 0.3*u.rate, v.FPS >= 0.7*u.fps:
 		return finding{}
 	}
 	return finding{bad,
 		fmt.Sprintf("The encoder sends %s and %.0f pictures a second; usually it is %s and %.0f. "+
-			"That is not because the picture is still: then as many would come.", mbit(s.RateIn), v.FPS, mbit(u.rate), u.fps),
+			"That is not because the picture is still: then as many would come.", mbit(c.RateIn), v.FPS, mbit(u.rate), u.fps),
 		"Look at the encoder's computer and at the network between it and this relay. OBS: View → Stats tells whether " +
 			"frames are lost in rendering, in encoding or in the network; a lower bitrate or resolution helps against all."}
 }
 
 // uplinkSlow finds a way to the node that takes less than what comes in.
-func uplinkSlow(m *recollection, now time.Time, s *Status) finding {
-	drops := uint64(0)
-	for _, d := range s.Drops {
-		if d.Reason == "slow" {
-			drops += d.Messages
-		}
+func uplinkSlow(m *recollection, now time.Time, c *Condition) finding {
+	if c.Dropped > m.dropped {
+		m.droppedAt = now
 	}
-	if drops > m.slowDrops {
-		m.slowAt = now
-	}
-	m.slowDrops = drops
-	if s.State != Publishing || s.StateFor < settling {
+	m.dropped = c.Dropped
+	if c.OnAir < settling {
 		return finding{}
 	}
-	isDropping := !m.slowAt.IsZero() && now.Sub(m.slowAt) < slowFor
-	isBehind := s.isBehind(longLag) && s.Lag > m.lag-100*time.Millisecond // and doesn't catch up
+	isDropping := !m.droppedAt.IsZero() && now.Sub(m.droppedAt) < slowFor
+	isBehind := c.isBehind(longLag) && c.Lag > m.lag-100*time.Millisecond // and doesn't catch up
 	switch {
 	case isDropping, isBehind:
-	case !s.isBehind(goodLag):
+	case !c.isBehind(goodLag):
 		return finding{verdict: well}
 	default:
 		return finding{}
 	}
 	text := fmt.Sprintf("The uplink to ZEGO takes %s, the encoder sends %s: %s of it wait here",
-		mbit(s.RateOut), mbit(s.RateIn), seconds(s.Lag))
-	if drops > 0 {
-		text += fmt.Sprintf(", and %d messages were left out so far", drops)
+		mbit(c.RateOut), mbit(c.RateIn), seconds(c.Lag))
+	if c.Dropped > 0 {
+		text += fmt.Sprintf(", and %d messages were left out so far", c.Dropped)
 	}
-	return finding{bad, text + ".", uplinkFix(s.RateOut)}
+	return finding{bad, text + ".", uplinkFix(c.RateOut)}
 }
 
 func uplinkFix(takes float64) string {

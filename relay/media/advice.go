@@ -1,16 +1,50 @@
-package relay
+package media
 
 import (
 	"sync"
 	"time"
-
-	"zegorelay/dispatch"
 )
 
-// advisor finds what is wrong with a stream that a person can mend. What it finds
+// Advice is something wrong with a stream that a person can mend.
+type Advice struct {
+	Kind  string // a word for machines, such as b_frames or gop_long
+	Since time.Time
+	Text  string // what is wrong
+	Fix   string // what to change, and where
+}
+
+// IsGrave reports whether viewers see at once what it is about.
+func (a Advice) IsGrave() bool {
+	switch a.Kind {
+	case "no_keyframe", "no_video", "no_audio", "codec":
+		return true
+	default:
+		return false
+	}
+}
+
+// Condition is how a stream is at one moment, as far as advice on it depends on that.
+type Condition struct {
+	Figures
+	Encoder uint64 // number of the encoder that sends: another one may send something else
+	Pulled  bool   // it comes from a node, and is sent elsewhere
+
+	// How it goes on to a node.
+	OnAir   time.Duration // for how long a node has taken it; 0 while none does
+	RateOut float64       // bits a second that it takes, over the last seconds
+	Lag     time.Duration // age of the oldest message that the node isn't known to have
+	Behind  bool          // … which is not only because nobody can know
+	Dropped uint64        // messages left out so far because the node was too slow
+}
+
+// isBehind reports whether the node is behind by more than most.
+func (c *Condition) isBehind(most time.Duration) bool { return c.Behind && c.Lag > most }
+
+// Advisor finds what is wrong with a stream that a person can mend. What it finds
 // begins only when it has held for some time, and ends only when all has been
-// well for longer: nobody is told twice of one trouble. Anybody may ask it.
-type advisor struct {
+// well for longer: nobody is told twice of one trouble. The zero value is ready.
+// Anybody may ask it; nothing here waits for more than that.
+type Advisor struct {
 	mu       sync.Mutex
 	episodes []episode
 	memory   recollection
@@ -30,7 +64,7 @@ type detector struct {
 	kind         string
 	begins, ends time.Duration // for how long it must be bad, or well
 	concernsPull bool          // the trouble is one for players here, too
-	find         func(m *recollection, now time.Time, s *Status) finding
+	find         func(m *recollection, now time.Time, c *Condition) finding
 }
 
 // finding is what a detector sees at one moment.
@@ -64,9 +98,9 @@ func detectors() []detector {
 	}
 }
 
-// look is to be called about once a second with what is known of the stream. It
-// returns what has begun and what has ended since.
-func (a *advisor) look(now time.Time, s Status) (begun, ended []Advice) {
+// Look is to be called about once a second with how the stream is. It returns what
+// has begun and what has ended since.
+func (a *Advisor) Look(now time.Time, c Condition) (begun, ended []Advice) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.episodes == nil {
@@ -78,12 +112,12 @@ func (a *advisor) look(now time.Time, s Status) (begun, ended []Advice) {
 	}
 	for i := range a.episodes {
 		e := &a.episodes[i]
-		if s.Direction == dispatch.Pull && !e.concernsPull {
+		if c.Pulled && !e.concernsPull {
 			continue
 		}
 		wasOn := e.isOn
-		found := e.find(&a.memory, now, &s)
-		if s.Direction == dispatch.Pull {
+		found := e.find(&a.memory, now, &c)
+		if c.Pulled {
 			found.fix = "It comes so from ZEGO: look at the encoder that publishes it there."
 		}
 		switch e.take(now, found); {
@@ -93,7 +127,7 @@ func (a *advisor) look(now time.Time, s Status) (begun, ended []Advice) {
 			ended = append(ended, e.advice)
 		}
 	}
-	a.memory.keep(now, &s)
+	a.memory.keep(now, &c)
 	return begun, ended
 }
 
@@ -126,8 +160,8 @@ func (e *episode) take(now time.Time, found finding) {
 	}
 }
 
-// current is all that is wrong now, the worst first.
-func (a *advisor) current() []Advice {
+// Current is all that is wrong now, the worst first.
+func (a *Advisor) Current() []Advice {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var all []Advice
@@ -145,17 +179,17 @@ type recollection struct {
 
 	usual usual
 
-	slowDrops uint64
-	slowAt    time.Time // when something was last dropped since the node was slow
+	dropped   uint64
+	droppedAt time.Time // when that last grew
 	lag       time.Duration
 
 	keyless time.Time // since when pictures have come without any keyframe
 }
 
 // keep is called when all detectors have looked.
-func (m *recollection) keep(now time.Time, s *Status) {
-	m.lag = s.Lag
-	m.usual.learn(now, s)
+func (m *recollection) keep(now time.Time, c *Condition) {
+	m.lag = c.Lag
+	m.usual.learn(now, c)
 }
 
 // usual is the mean over ten minutes of what one encoder sends.
@@ -172,19 +206,19 @@ const knowing, tenMinutes = 60, 600
 
 // learn adds a second to the mean. Another encoder, or another picture, begins
 // another.
-func (u *usual) learn(now time.Time, s *Status) {
-	v := s.Video
+func (u *usual) learn(now time.Time, c *Condition) {
+	v := c.Video
 	if v == nil || !v.flows(now) {
 		return
 	}
-	if u.encoder != s.Publishes || u.codec != v.Codec || u.width != v.Width || u.height != v.Height {
-		*u = usual{encoder: s.Publishes, codec: v.Codec, width: v.Width, height: v.Height}
+	if u.encoder != c.Encoder || u.codec != v.Codec || u.width != v.Width || u.height != v.Height {
+		*u = usual{encoder: c.Encoder, codec: v.Codec, width: v.Width, height: v.Height}
 	}
 	if v.FPS == 0 {
 		return // not measured yet
 	}
 	u.looks = min(u.looks+1, tenMinutes)
-	u.rate += (s.RateIn - u.rate) / float64(u.looks)
+	u.rate += (c.RateIn - u.rate) / float64(u.looks)
 	u.fps += (v.FPS - u.fps) / float64(u.looks)
 }
 

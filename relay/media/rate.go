@@ -1,4 +1,4 @@
-package relay
+package media
 
 import "time"
 
@@ -6,23 +6,23 @@ import "time"
 // keyframe every two seconds doesn't show, short enough for a person to wait.
 const spans = 4
 
-// rate turns a counter of bytes that grows into bits a second over the last
-// seconds. Who looks and who asks must not do so at once.
-type rate struct {
+// Rate turns a counter of bytes that grows into bits a second over the last
+// seconds. The zero value is ready. Who looks and who asks must not do so at once.
+type Rate struct {
 	at    [spans + 1]time.Time
 	bytes [spans + 1]uint64
 	looks int
 }
 
-// look takes what the counter says now. It is to be called about once a second.
-func (r *rate) look(now time.Time, bytes uint64) {
+// Look takes what the counter says now. It is to be called about once a second.
+func (r *Rate) Look(now time.Time, bytes uint64) {
 	i := r.looks % len(r.at)
 	r.at[i], r.bytes[i] = now, bytes
 	r.looks++
 }
 
-// bits is 0 before the second look.
-func (r *rate) bits() float64 {
+// Bits is in bits a second; 0 before the second look.
+func (r *Rate) Bits() float64 {
 	if r.looks < 2 {
 		return 0
 	}
