@@ -45,6 +45,14 @@
 // Who guesses keys is slowed down in guesses.go. Whether the server itself is alive is
 // for a watchdog to ask (alive.go).
 //
+// # Restart on air
+//
+// When another process is to go on (handover.go), Run stops instead of ending:
+// connections are paused, between two messages where that can be, all goroutines
+// return, and streams lie there as they were. What of them the next process needs is
+// written down in keep.go, and read in revive.go: nothing else knows of either. The
+// data, and how it gets there, is relay/handover.
+//
 // # Who owns what
 //
 // A connection's goroutine is started and waited for by Server.Run. It owns the
