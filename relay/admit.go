@@ -79,8 +79,10 @@ func (s *Server) admit(ctx, life context.Context, session *rtmp.Session) (*push,
 		}
 	case <-time.After(verdictWait):
 	case <-ctx.Done():
-		stream.leave(p, nil, true)
-		return nil, nil, context.Cause(ctx)
+		if !isLeaving(ctx) { // else it goes on with who comes next, who hears the verdict
+			stream.leave(p, nil, true)
+			return nil, nil, context.Cause(ctx)
+		}
 	}
 	return stream, p, nil
 }
@@ -120,8 +122,11 @@ func (s *Server) claim(ctx, life context.Context, id string, p *publisher) (stre
 
 // contend makes way for p on a stream that holder has, or says why not.
 func (s *Server) contend(ctx context.Context, stream *push, p, holder *publisher) error {
-	if holder.leftWithin(ctx, goodbyeWait) {
+	switch {
+	case holder.leftWithin(ctx, goodbyeWait):
 		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	}
 	isSilent := stream.silentFor(holder) >= silentAfter
 	if !stream.o.Conflict.yields(holder, p, isSilent) {

@@ -40,7 +40,6 @@ type node struct {
 // leave makes the session fit for another process, if that can be.
 func (n *node) leave() (err error) {
 	n.file, err = n.upstream.File()
-	_ = n.upstream.Close()
 	return err
 }
 

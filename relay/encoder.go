@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"time"
@@ -106,9 +107,11 @@ func (s *Server) host(ctx context.Context, stream *push, p *publisher, visit *vi
 	})
 	s.tally.publishers.Add(-1)
 	if errors.Is(reason, rtmp.ErrPaused) && p.endedBy() == nil {
-		if p.file, reason = p.session.File(); reason == nil {
+		var err error
+		if p.file, err = p.session.File(); err == nil {
 			return // another process goes on with it
 		}
+		reason = fmt.Errorf("%w: %w", errLeaving, err)
 	}
 	s.part(ctx, stream, p, reason)
 }
@@ -119,7 +122,7 @@ func (s *Server) part(ctx context.Context, stream *push, p *publisher, reason er
 		reason = cause
 	}
 	isGoodbye := errors.Is(reason, rtmp.ErrUnpublished)
-	held := stream.leave(p, reason, isGoodbye || errors.Is(reason, errUnlisted) || ctx.Err() != nil)
+	held := stream.leave(p, reason, isGoodbye || errors.Is(reason, errUnlisted) || isShutdown(ctx))
 	event := stream.log.Info().Str(logRemote, p.remote).Str(logReason, reason.Error())
 	if held > 0 {
 		event = event.Stringer(logHeld, rounded(held))

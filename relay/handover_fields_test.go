@@ -86,7 +86,7 @@ func TestEveryFieldIsDecided(t *testing.T) {
 			"asked": goes, "node": goes, "target": anew, "upstream": goes, "deadline": ends, "err": empty,
 		},
 		reflect.TypeFor[player](): {
-			"stream": anew, "session": goes, "log": anew, "since": goes, "end": anew, "listener": anew, "begun": goes, "bytes": goes, "skipped": goes,
+			"stream": anew, "session": goes, "log": anew, "since": goes, "end": anew, "listener": anew, "heard": ends, "begun": goes, "bytes": goes, "skipped": goes,
 			"follower": goes, "clock": goes, "file": goes,
 		},
 		reflect.TypeFor[counters](): {

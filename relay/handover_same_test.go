@@ -47,7 +47,7 @@ func TestAllOfTheStateGoesOn(t *testing.T) {
 			"Stream.Over", "Backlog.Unhurried", // end a stream, and are for files
 			"ConnState.Left", "ConnState.Under", // TestConnStateRoundTrip
 			"ConnState.Input", "ConnState.Unsent", // … likewise
-			"ConnState.Unrepeated", "ConnState.OddAcks",
+			"ConnState.Unrepeated", "ConnState.OddAcks", "ConnState.Mute",
 			"ChunkStreamState.Begun", "ChunkStreamState.Body",
 			"ChunkStreamState.Extended", "ChunkStreamState.Extension",
 			"SessionState.User",

@@ -198,15 +198,7 @@ func TestHandOverWhileTheEncoderIsAway(t *testing.T) {
 	if st := r.status(); st.Away.Sub(before.Away).Abs() > 5*time.Millisecond || st.Health != relay.Away || st.Remote != before.Remote {
 		t.Errorf("it is away since %v, was since %v; %v", st.Away, before.Away, st.Health)
 	}
-	up, err := r.dial("cam1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	e.audit.Rejoin()
-	e.n = 0
-	e.attach(up)
-	e.headers()
-	e.frames(60)
+	e.comeBack()
 	r.waitFor("all of it", func() bool { return e.audit.Report().Pending == 0 })
 	e.up.Close()
 	r.waitFor("the encoder's end", func() bool { return r.status().Publisher == nil })
@@ -356,15 +348,7 @@ func TestHandOverLosesConnections(t *testing.T) {
 		if err := <-e.over; err == nil {
 			t.Error("the encoder doesn't notice")
 		}
-		up, err := r.dial("cam1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		e.audit.Rejoin()
-		e.n = 0
-		e.attach(up)
-		e.headers()
-		e.frames(60)
+		e.comeBack()
 		e.goodbye()
 		r.checkAll()
 		if n := len(r.sim.Sessions()); n != 1 {
@@ -422,14 +406,7 @@ func TestHandOverOfRTMPS(t *testing.T) {
 	if st := r.status(); st.Publisher != nil || st.Disconnects["shutdown"] != 1 {
 		t.Errorf("%v, %v", st.Publisher, st.Disconnects)
 	}
-	if up, err = r.dial("cam1"); err != nil {
-		t.Fatal(err)
-	}
-	secure.audit.Rejoin()
-	secure.n = 0
-	secure.attach(up)
-	secure.headers()
-	secure.frames(60)
+	secure.comeBack()
 	secure.goodbye()
 	plain.goodbye()
 	r.checkAll()

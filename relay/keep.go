@@ -49,7 +49,7 @@ func (s *Server) process() handover.Process {
 		PublishersEver: totals.PublishersEver,
 		PlaysEver:      totals.PlaysEver,
 		Throttled:      totals.Throttled,
-		Events:         s.news.last,
+		Events:         s.news.newest(),
 		EventsMissed:   totals.EventsDropped,
 		Rejects:        totals.Rejects,
 	}
@@ -80,7 +80,9 @@ func (k *keeper) push(p *push) handover.Stream {
 		s.Node.Reader = k.reader(p.node.uplink.follower, &p.node.uplink.clock)
 	}
 	if h := seat.holder; h != nil {
-		s.Publisher = k.publisher(h)
+		if s.Publisher = k.publisher(h); s.Publisher == nil { // it is closed, and may come back
+			s.Grace = max(p.o.Grace, takeoverGrace)
+		}
 	}
 	return s
 }
@@ -109,6 +111,9 @@ func (k *keeper) pull(p *pull) handover.Stream {
 	if p.idle != nil {
 		p.idle.Stop()
 		s.Linger = max(p.until.Sub(k.at), 1)
+	}
+	if p.players > len(s.Players) && len(s.Players) == 0 { // they are closed, and may come back
+		s.Linger = max(p.o.PullIdle, takeoverGrace)
 	}
 	if p.node != nil && s.Node != nil {
 		s.Node.Seam = k.seam(p.node.seam)

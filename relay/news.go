@@ -46,6 +46,13 @@ func (n *news) publish(e Event) Event {
 	return e
 }
 
+// newest is the ID of the last event.
+func (n *news) newest() uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.last
+}
+
 // subscribe returns what happens from now on, until ctx ends.
 func (n *news) subscribe(ctx context.Context) <-chan Event {
 	s := make(chan Event, subscriberRoom)

@@ -36,6 +36,7 @@ type player struct {
 	end     context.CancelCauseFunc
 
 	listener sync.WaitGroup // hears what the player says
+	heard    error          // why it has said nothing more; of listener
 
 	begun    atomic.Bool // it has been given something
 	bytes    uint64
@@ -202,7 +203,10 @@ func (s *Server) pulled(ctx, life context.Context, id string) (*pull, error) {
 // comes before there is anything is held; so is one whose stream has lost its node.
 func (p *player) run(ctx context.Context) error {
 	begun := time.Now()
-	p.listener.Go(func() { p.end(guarded(p.session.Hold)) })
+	p.listener.Go(func() {
+		p.heard = guarded(p.session.Hold)
+		p.end(p.heard)
+	})
 	defer context.AfterFunc(ctx, func() { p.hurry(ctx) })()
 	if p.stream.direction == dispatch.Pull {
 		defer whenSilent(p.stream.o.PullWait, p.stream.lastMediaSince(begun), func() { p.end(errAbsent) })()
@@ -210,7 +214,9 @@ func (p *player) run(ctx context.Context) error {
 	reason := p.feed(ctx)
 	if isLeaving(ctx) {
 		p.listener.Wait()
-		if err := p.leave(); err == nil {
+		if !errors.Is(p.heard, rtmp.ErrPaused) {
+			reason = p.heard // it was quicker
+		} else if err := p.leave(); err == nil {
 			return reason
 		}
 	}

@@ -184,6 +184,7 @@ func (p *pull) carry(ctx context.Context, at *node) error {
 		case <-session.Done():
 		}
 	})
+	at.upstream.TrySend(func() []rtmp.Message { return nil }) // what another process has left
 	if at.seam == nil {
 		p.meter.Begin()
 		at.seam = &seam{open: p.backlog.hasBegun(), overlaps: true}

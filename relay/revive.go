@@ -24,10 +24,15 @@ func (s *Server) GoOn(b *handover.Bundle) {
 	s.recall(&b.State.Process)
 	for i := range b.State.Streams {
 		st := &b.State.Streams[i]
+		r.taken = nil
 		if err := guarded(func() error { return r.stream(st) }); err != nil {
+			for _, nc := range r.taken {
+				_ = nc.Close()
+			}
 			s.o.Log.Warn().Str(logStreamID, st.ID).Err(err).Msg("a stream can't go on: its encoder and players have to connect anew")
 		}
 	}
+	r.bundle, r.taken = nil, nil // what was taken in is the streams' now, and soon not needed any more
 	s.o.Log.Info().Int(logStreams, r.streams).Int(logEncoders, r.encoders).Int(logNodes, r.nodes).Int(logPlayers, r.players).
 		Stringer(logAfter, rounded(time.Since(r.at))).Msg("zegorelay goes on where the process before has stopped")
 }
@@ -36,7 +41,8 @@ func (s *Server) GoOn(b *handover.Bundle) {
 type reviver struct {
 	s      *Server
 	bundle *handover.Bundle
-	at     time.Time // when everything stopped
+	at     time.Time  // when everything stopped
+	taken  []net.Conn // out of the bundle, for the stream that is being revived
 
 	streams, encoders, nodes, players int
 }
@@ -127,13 +133,13 @@ func (r *reviver) push(p *push, st *handover.Stream) {
 
 // goOn has an encoder that another process had publish here.
 func (s *Server) goOn(ctx context.Context, stream *push, p *publisher) {
-	isTaken := s.take(ctx, p.session.Conn(), func(ctx context.Context, visit *visit) {
-		s.host(ctx, stream, p, visit, p.session.Flush)
+	s.keepOn(ctx, p.session.Conn(), func(ctx context.Context, visit *visit) {
+		s.host(ctx, stream, p, visit, func() error {
+			_ = p.session.Flush() // what another process has left; a connection that is gone will say so
+			return nil
+		})
 	})
-	switch {
-	case !isTaken:
-		s.part(ctx, stream, p, errCrowdedOut)
-	case !s.rules.Load().lists(stream.id):
+	if !s.rules.Load().lists(stream.id) {
 		stream.unlist()
 	}
 }
@@ -190,6 +196,8 @@ func (r *reviver) pull(p *pull, st *handover.Stream) {
 		switch {
 		case st.Over:
 			p.endLocked()
+		case p.players == 0 && len(st.Players) > 0: // none could be taken over
+			p.lingerLocked(max(p.o.PullIdle, takeoverGrace))
 		case p.players == 0:
 			p.lingerLocked(max(time.Until(r.at.Add(st.Linger)), 0))
 		}
@@ -209,12 +217,9 @@ func (r *reviver) player(stream *Stream, kept *handover.Player, leave func(ctx c
 	p.follower, p.clock = r.follower(stream.backlog, viewer, &kept.Reader)
 	r.players++
 	r.whenRun(func(ctx, _ context.Context) {
-		isTaken := r.s.take(ctx, session.Conn(), func(ctx context.Context, visit *visit) {
+		r.s.keepOn(ctx, session.Conn(), func(ctx context.Context, visit *visit) {
 			r.s.show(ctx, p, visit, func() { leave(ctx) })
 		})
-		if !isTaken {
-			leave(ctx)
-		}
 	})
 	return true
 }
@@ -227,9 +232,14 @@ func (r *reviver) conn(s handover.Socket) (net.Conn, error) {
 	}
 	defer file.Close() // nc has its own
 	nc, err := net.FileConn(file)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("its connection: %w", err)
+	case nc.RemoteAddr() == nil: // the far side has reset it
+		_ = nc.Close()
+		return nil, errors.New("its connection has ended meanwhile")
 	}
+	r.taken = append(r.taken, nc)
 	return nc, nil
 }
 

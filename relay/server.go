@@ -123,7 +123,14 @@ func (s *Server) Run(ctx context.Context, listeners ...net.Listener) error {
 	for _, start := range s.revived {
 		start(ctx, life)
 	}
-	s.wg.Go(func() { s.leaveWhenAsked(ctx, func() { stop(errLeaving); kill(errLeaving) }) })
+	s.revived = nil // they hold all that was handed over
+	s.wg.Go(func() {
+		s.leaveWhenAsked(ctx, func() {
+			if stop(errLeaving); isLeaving(ctx) { // and nobody was quicker
+				kill(errLeaving)
+			}
+		})
+	})
 	for _, l := range s.loops {
 		accepting.Go(func() error {
 			defer close(l.ended)
@@ -160,6 +167,8 @@ func (s *Server) accept(ctx, life context.Context, l *acceptLoop) error {
 			}
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // Run closed the listener
+		case errors.Is(err, net.ErrClosed) && s.isLeaving():
+			return nil // it could not be woken otherwise
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accept: %w", err)
 		default:
@@ -178,12 +187,6 @@ func (s *Server) accept(ctx, life context.Context, l *acceptLoop) error {
 // receive starts a connection's goroutine if there is a place for it, and keeps
 // one connection's bug its own. Places are given in the order of the accepts.
 func (s *Server) receive(ctx, life context.Context, nc net.Conn) {
-	s.take(ctx, nc, func(ctx context.Context, visit *visit) { s.handle(ctx, life, nc, visit) })
-}
-
-// take has a connection served if there is a place for it. It closes it in the end, or
-// at once, and reports false.
-func (s *Server) take(ctx context.Context, nc net.Conn, serve func(ctx context.Context, visit *visit)) bool {
 	ctx, leave := context.WithCancelCause(ctx)
 	visit, ok := s.lobby.enter(nc.RemoteAddr(), leave)
 	if !ok {
@@ -195,18 +198,30 @@ func (s *Server) take(ctx context.Context, nc net.Conn, serve func(ctx context.C
 		}
 		leave(nil)
 		_ = nc.Close()
-		return false
+		return
 	}
+	s.serve(nc, visit, leave, func() { s.handle(ctx, life, nc, visit) })
+}
+
+// keepOn goes on with a connection that another process has had: it has its place,
+// whoever else is there.
+func (s *Server) keepOn(ctx context.Context, nc net.Conn, serve func(ctx context.Context, visit *visit)) {
+	ctx, leave := context.WithCancelCause(ctx)
+	visit := s.lobby.admit(nc.RemoteAddr(), leave)
+	s.serve(nc, visit, leave, func() { serve(ctx, visit) })
+}
+
+// serve starts a connection's goroutine, and closes the connection in the end.
+func (s *Server) serve(nc net.Conn, visit *visit, leave context.CancelCauseFunc, f func()) {
 	s.wg.Go(func() {
 		defer nc.Close()
 		defer leave(nil)
 		defer visit.exit()
-		err := guarded(func() error { serve(ctx, visit); return nil })
+		err := guarded(func() error { f(); return nil })
 		if err != nil {
 			s.o.Log.Error().Stringer(logRemote, nc.RemoteAddr()).Err(err).Msg("connection ended by a bug: please report it")
 		}
 	})
-	return true
 }
 
 // guarded turns a panic in f into an error: what one peer sets off must not end

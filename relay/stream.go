@@ -181,6 +181,9 @@ func (s *Stream) run(ctx context.Context) (isOver bool) {
 	if isLeaving(ctx) && !s.errand.isOver() {
 		return false
 	}
+	if s.node != nil { // it was to be handed over, and is over
+		_ = s.node.file.Close()
+	}
 	s.enter(Closed, "")
 	s.logEnd()
 	s.backlog.memory.leave(s.backlog)
@@ -209,6 +212,7 @@ func (s *Stream) attempt(ctx context.Context) *loss {
 func (s *Stream) carry(ctx context.Context, at *node) *loss {
 	s.enter(s.onAir(), at.node.Host())
 	err := guarded(func() error { return s.errand.carry(ctx, at) })
+	defer at.upstream.Close() // one that was paused has not been closed yet
 	switch {
 	case err == nil:
 		return nil

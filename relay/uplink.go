@@ -110,6 +110,8 @@ func (u *uplink) run(ctx context.Context) error {
 	switch {
 	case err == nil, errors.Is(err, errNoFarewell), errors.Is(err, errRedispatch):
 		return err
+	case isLeaving(session) && endsInWords(u.ending):
+		return u.ending // another process has nothing to go on with
 	default:
 		return context.Cause(session) // the first to know knows best
 	}
@@ -144,10 +146,10 @@ func endsInWords(err error) bool {
 // has closed in order has read all that came before. One that is mute, or says
 // something else, or resets the connection with a lot unacknowledged, may have
 // died: another node gets what this one is not known to have. Once, for it may
-// also be one that always ends like that. There is no time for that when another
-// process is to go on.
+// also be one that always ends like that.
 func (u *uplink) conclude() error {
-	isDoubtful := !errors.Is(u.ending, rtmp.ErrPaused) && u.endedOddly()
+	isDoubtful := errors.Is(u.ending, os.ErrDeadlineExceeded) || endsInWords(u.ending) ||
+		!errors.Is(u.ending, rtmp.ErrPeerClosed) && u.upstream.Progress().Overdue
 	if isDoubtful && !u.s.wasDoubtful {
 		u.s.wasDoubtful = true
 		return fmt.Errorf("%w: %w", errNoFarewell, u.ending)
@@ -155,12 +157,6 @@ func (u *uplink) conclude() error {
 	u.s.wasDoubtful = false
 	u.s.backlog.release(u.follower.next)
 	return nil
-}
-
-// endedOddly reports whether the node's end leaves open what it has read.
-func (u *uplink) endedOddly() bool {
-	return errors.Is(u.ending, os.ErrDeadlineExceeded) || endsInWords(u.ending) ||
-		!errors.Is(u.ending, rtmp.ErrPeerClosed) && u.upstream.Progress().Overdue
 }
 
 var errNoFarewell = errors.New("the node doesn't answer our goodbye")

@@ -13,7 +13,11 @@ import (
 // State is all of a paused session but its connection. Nobody else may use the
 // session any more. It is an error if nobody could go on with it.
 func (s *Session) State() (SessionState, error) {
-	conn, err := s.c.state()
+	conn := s.c.state()
+	var err error
+	if conn.Mute && s.Action == Play { // an encoder may send on and hear nothing
+		err = s.c.out.failed
+	}
 	return SessionState{
 		Conn: conn, Action: s.Action, App: s.App, Name: s.Name, TCURL: s.TCURL, Client: s.Client, User: s.User, StreamID: s.streamID,
 	}, err
@@ -21,8 +25,9 @@ func (s *Session) State() (SessionState, error) {
 
 // State is what it is for a Session.
 func (u *Upstream) State() (UpstreamState, error) {
-	conn, err := u.c.state()
-	return UpstreamState{Conn: conn, Age: time.Since(u.begun), Name: u.name, StreamID: u.streamID, Window: u.window.Load()}, err
+	return UpstreamState{
+		Conn: u.c.state(), Age: time.Since(u.begun), Name: u.name, StreamID: u.streamID, Window: u.window.Load(),
+	}, u.c.out.failed
 }
 
 // File is the session's connection, once more: closing either leaves the other open.
@@ -64,6 +69,9 @@ func (d Dialer) Resume(nc net.Conn, state *UpstreamState, at time.Time) (*Upstre
 	return u, nil
 }
 
+// errMute says that a write had failed before the session was handed over.
+var errMute = errors.New("a write had failed before")
+
 // errOddState says that a state is none that a session can be in.
 var errOddState = errors.New("an impossible state")
 
@@ -76,11 +84,8 @@ func (c *conn) file() (*os.File, error) {
 	return tcp.File()
 }
 
-func (c *conn) state() (ConnState, error) {
+func (c *conn) state() ConnState {
 	in, out := c.in, c.out
-	if out.failed != nil {
-		return ConnState{}, out.failed
-	}
 	s := ConnState{
 		Received:     in.received,
 		ChunkSize:    uint32(in.chunkSize),
@@ -92,6 +97,7 @@ func (c *conn) state() (ConnState, error) {
 		OutChunkSize: uint32(out.chunkSize),
 		Queued:       out.queued,
 		Unsent:       out.unsent(),
+		Mute:         out.failed != nil,
 		PeerAcked:    c.peerAcked.Load(),
 		PeerAcks:     c.peerAcks.Load(),
 		AckStep:      c.ackStep.Load(),
@@ -110,7 +116,7 @@ func (c *conn) state() (ConnState, error) {
 	for _, sent := range out.sent {
 		s.Sent = append(s.Sent, SentState{Used: sent.used, Timestamp: sent.timestamp, StreamID: sent.streamID})
 	}
-	return s, nil
+	return s
 }
 
 func resumeConn(nc net.Conn, limits Limits, s *ConnState) (*conn, error) {
@@ -189,5 +195,8 @@ func (w *Writer) resume(s *ConnState) {
 	}
 	if len(s.Unsent) > 0 {
 		w.pieces = append(w.pieces, s.Unsent)
+	}
+	if s.Mute {
+		w.failed = errMute
 	}
 }

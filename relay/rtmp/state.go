@@ -25,6 +25,7 @@ type ConnState struct {
 	Sent         []SentState // by chunk stream id
 	Queued       uint64      // bytes since the handshake, Unsent included
 	Unsent       []byte      // of them
+	Mute         bool        // a write has failed: nothing can be sent any more
 	PeerAcked    uint64      // what the peer has acknowledged, unwrapped
 	PeerAcks     uint64      // how often it did
 	AckStep      uint64      // the most bytes from one time to the next
