@@ -50,7 +50,7 @@
 // When another process is to go on (handover.go), Run stops instead of ending:
 // connections are paused, between two messages where that can be, all goroutines
 // return, and streams lie there as they were. What of them the next process needs is
-// written down in keep.go, and read in revive.go: nothing else knows of either. The
+// written down in keep.go, and read in revive.go and recall.go: nothing else knows of it. The
 // data, and how it gets there, is relay/handover.
 //
 // # Who owns what
