@@ -90,8 +90,8 @@ func TestHandOver(t *testing.T) {
 	for _, e := range encoders {
 		r.waitFor("all of "+e.key, func() bool { return r.streamStatus(e.key).MessagesIn == uint64(e.sent) })
 		st := r.streamStatus(e.key)
-		if st.MessagesIn != uint64(e.sent) || st.Publishes != 1 || st.Sessions != 1 || st.Publisher == nil || st.Publisher.ID == 0 {
-			t.Errorf("%s: %d of %d messages counted, %d encoders, %d sessions, %v", e.key, st.MessagesIn, e.sent, st.Publishes, st.Sessions, st.Publisher)
+		if st.MessagesIn != uint64(e.sent) || st.Publishes != 1 || st.Sessions != 1 || st.Replayed != 0 || st.Publisher == nil || st.Publisher.ID == 0 {
+			t.Errorf("%s: %d of %d messages counted, %d encoders, %d sessions, %d replayed, %v", e.key, st.MessagesIn, e.sent, st.Publishes, st.Sessions, st.Replayed, st.Publisher)
 		}
 		e.goodbye()
 	}

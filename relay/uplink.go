@@ -90,7 +90,7 @@ func (u *uplink) run(ctx context.Context) error {
 	watcher.Go(func() { u.watch(session, end) })
 
 	err := u.feed(sending)
-	u.count(0) // what was left out since the last write
+	u.countDropped() // since the last write
 	switch {
 	case errors.Is(err, errDrained), errors.Is(err, errOtherTracks):
 		if err = u.depart(sending); err == nil {
@@ -279,9 +279,14 @@ func (u *uplink) count(n int) {
 		c.replayed.Add(min(next, written) - from)
 	}
 	u.s.written.Store(max(written, next))
+	u.countDropped()
+}
+
+// countDropped keeps the books of what the follower has left out.
+func (u *uplink) countDropped() {
 	if lost := u.follower.dropped; lost > 0 {
 		u.follower.dropped = 0
-		c.dropped.Add(lost)
+		u.s.counters.dropped.Add(lost)
 		u.ledger.noteDropped(lost)
 	}
 }
