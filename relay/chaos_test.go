@@ -12,6 +12,7 @@ import (
 
 	"zegorelay/dispatch/zegosim"
 	"zegorelay/relay"
+	"zegorelay/relay/handover"
 )
 
 // What scripts/chaos asks for.
@@ -24,8 +25,8 @@ var (
 
 const chaosNodes = 5
 
-// Every kind of death, again and again, to every stream, while encoders blip and
-// the API has outages: all that encoders send arrives, in order within every
+// Every kind of death, again and again, to every stream, while encoders blip, the API
+// has outages and the server itself is succeeded by another: all that encoders send arrives, in order within every
 // session, nothing of another stream, and no encoder notices. In the end nothing
 // is left behind.
 func TestChaos(t *testing.T) {
@@ -43,6 +44,9 @@ func TestChaos(t *testing.T) {
 	c.run(*chaosFor, func(actors *sync.WaitGroup) {
 		actors.Go(func() { c.breakAPI(c.random(1)) })
 		actors.Go(func() { c.breakNodes(c.random(2)) })
+		if runtime.GOOS == "linux" {
+			actors.Go(func() { c.handOver(c.random(3)) })
+		}
 	})
 	c.check()
 	c.r.stop()
@@ -199,6 +203,16 @@ func (c *chaos) breakAPI(rng *rand.Rand) {
 		}
 		c.pause(2 * time.Second) // for those who still wait
 		c.deaths.trouble(-1)
+	}
+}
+
+// handOver has another server go on, and another.
+func (c *chaos) handOver(rng *rand.Rand) {
+	for c.pause(between(rng, time.Second, 5*time.Second)) {
+		if err := c.r.trySucceed(func(*handover.Bundle) {}); err != nil {
+			c.r.t.Error(err)
+			return
+		}
 	}
 }
 

@@ -38,11 +38,25 @@ func (s *Server) handle(ctx, life context.Context, nc net.Conn, visit *visit) {
 		}
 		return
 	}
+	s.answer(ctx, life, session, visit)
+}
+
+// answer gives a client what it wants, or says why not.
+func (s *Server) answer(ctx, life context.Context, session *rtmp.Session, visit *visit) {
 	if session.Action == rtmp.Play {
 		s.play(ctx, life, session, visit)
 	} else {
 		s.publish(ctx, life, session, visit)
 	}
+}
+
+// decline doesn't give a client what it wants: it is refused, or, if another process is
+// about to go on, that one answers it.
+func (s *Server) decline(ctx context.Context, session *rtmp.Session, err error) {
+	if errors.Is(err, errLeaving) && s.leaveUnanswered(session) {
+		return
+	}
+	s.refuse(ctx, session, err)
 }
 
 // timeouts are those of encoders, and of players as long as nothing is played.
@@ -86,7 +100,7 @@ func directionOf(session *rtmp.Session) dispatch.Direction {
 func (s *Server) publish(ctx, life context.Context, session *rtmp.Session, visit *visit) {
 	stream, p, err := s.admit(ctx, life, session)
 	if err != nil {
-		s.refuse(ctx, session, err)
+		s.decline(ctx, session, err)
 		return
 	}
 	s.tally.publishersEver.Add(1)

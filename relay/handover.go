@@ -3,9 +3,11 @@ package relay
 import (
 	"context"
 	"errors"
+	"os"
 	"time"
 
 	"zegorelay/relay/handover"
+	"zegorelay/relay/rtmp"
 )
 
 const (
@@ -91,6 +93,24 @@ func (l *lobby) waits() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.waiting.Len() > 0
+}
+
+// client is one that another process is to answer.
+type client struct {
+	session *rtmp.Session
+	file    *os.File // its connection
+}
+
+// leaveUnanswered leaves a client to another process, if that can be.
+func (s *Server) leaveUnanswered(session *rtmp.Session) bool {
+	file, err := session.File()
+	if err != nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.putOff = append(s.putOff, &client{session, file})
+	return true
 }
 
 // isLeaving reports whether ctx ended because another process goes on.

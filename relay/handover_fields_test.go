@@ -116,7 +116,7 @@ func TestEveryFieldIsDecided(t *testing.T) {
 		},
 		reflect.TypeFor[Server](): {
 			"shared": goes, "o": anew, "wg": anew, "lobby": anew, "rules": anew, "gate": anew, "guesses": anew, "loops": anew, "begun": anew, "leaving": ends,
-			"kept": ends, "revived": ends, "mu": anew, "streams": goes,
+			"kept": ends, "revived": ends, "putOff": goes, "mu": anew, "streams": goes,
 		},
 		reflect.TypeFor[shared](): {
 			"memory": anew, "news": goes, "tally": goes,

@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"runtime"
@@ -154,7 +155,8 @@ func TestHandOverBeforeTheVerdict(t *testing.T) {
 	}
 }
 
-// Of two encoders that contend for a stream at that moment one stays.
+// Of two encoders that contend for a stream at that moment the second one gets it, if it
+// would have otherwise.
 func TestHandOverDuringATakeover(t *testing.T) {
 	onlyLinux(t)
 	r := newRig(t, setup{tune: longGrace})
@@ -164,8 +166,32 @@ func TestHandOverDuringATakeover(t *testing.T) {
 	go func() { _, err := r.dial("cam1"); second <- err }()
 	<-time.After(30 * time.Millisecond)
 	r.succeed()
-	if err := <-second; err == nil {
-		return // it was quicker
+	if err := <-second; err != nil {
+		t.Errorf("the second: %v\n%s", err, r.log)
+	}
+	if err := <-e.over; err == nil {
+		t.Error("the first one stays")
+	}
+}
+
+// Who asks at that moment, and has no answer yet, is answered by the next server.
+func TestHandOverOfWhoAsks(t *testing.T) {
+	onlyLinux(t)
+	r := newRig(t, setup{tune: func(o *relay.Options) { longGrace(o); o.Conflict = relay.Reject }})
+	e := r.publish()
+	e.frames(60)
+	r.waitFor("all of it", func() bool { return e.audit.Report().Pending == 0 })
+	asked := make(chan error, 1)
+	go func() { _, err := r.dial("cam1"); asked <- err }() // waits for the first one's goodbye
+	<-time.After(30 * time.Millisecond)
+	r.succeedWith(func(b *handover.Bundle) {
+		if n := len(b.State.Clients); n != 1 {
+			t.Errorf("%d wait for an answer", n)
+		}
+	})
+	var refused *rtmp.StatusError
+	if err := <-asked; !errors.As(err, &refused) || refused.Code != rtmp.CodePublishBadName {
+		t.Errorf("the answer: %v\n%s", err, r.log)
 	}
 	e.frames(5)
 	e.goodbye()

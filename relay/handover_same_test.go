@@ -43,7 +43,7 @@ func TestAllOfTheStateGoesOn(t *testing.T) {
 		c := comparison{t: t, shown: make(map[string]bool)}
 		c.compare("State", reflect.ValueOf(*want), reflect.ValueOf(*b.State))
 		c.checkShown(
-			"State.Listeners",                  // are the program's, not the relay's
+			"State.Listeners", "State.Clients", // are the program's, not the relay's
 			"Stream.Over", "Backlog.Unhurried", // end a stream, and are for files
 			"ConnState.Left", "ConnState.Under", // TestConnStateRoundTrip
 			"ConnState.Input", "ConnState.Unsent", // … likewise

@@ -22,26 +22,34 @@ func (r *rig) succeed() { r.succeedWith(func(*handover.Bundle) {}) }
 // succeedWith is succeed, with what happens to the bundle on its way.
 func (r *rig) succeedWith(change func(*handover.Bundle)) {
 	r.t.Helper()
+	if err := r.trySucceed(change); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// trySucceed is succeed for goroutines that must not end the test.
+func (r *rig) trySucceed(change func(*handover.Bundle)) error {
 	r.srv.HandOver()
 	r.wait()
 	bundle := r.srv.Kept()
 	if bundle == nil {
-		r.t.Fatal("nothing is handed over")
+		return errors.New("nothing is handed over")
 	}
 	change(bundle)
 	file, err := bundle.State.Seal()
 	if err != nil {
-		r.t.Fatal(err)
+		return err
 	}
 	defer file.Close()
 	state, problems, err := handover.Unseal(file, 1<<30)
-	if err != nil || len(problems) > 0 {
-		r.t.Fatal(err, problems)
+	if err = errors.Join(append(problems, err)...); err != nil {
+		return err
 	}
 	bundle.State = state
 	next := relay.New(r.options)
 	next.GoOn(bundle)
 	r.run(next, r.lns...)
+	return nil
 }
 
 func onlyLinux(t *testing.T) {

@@ -36,6 +36,11 @@ func (s *Server) keep() *handover.Bundle {
 	for _, p := range s.streams.pulls {
 		state.Streams = append(state.Streams, k.pull(p))
 	}
+	for _, c := range s.putOff {
+		if kept := k.client(c); kept != nil {
+			state.Clients = append(state.Clients, *kept)
+		}
+	}
 	slices.SortFunc(state.Streams, func(a, b handover.Stream) int {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Direction, b.Direction))
 	})
@@ -59,6 +64,16 @@ func (s *Server) process() handover.Process {
 		})
 	}
 	return p
+}
+
+func (k *keeper) client(c *client) *handover.Client {
+	session, err := c.session.State()
+	socket, notPut := k.bundle.Put(c.file)
+	if err = errors.Join(err, notPut); err != nil {
+		k.failed("a client can't be handed over", err)
+		return nil
+	}
+	return &handover.Client{Socket: socket, Session: session}
 }
 
 func (k *keeper) push(p *push) handover.Stream {

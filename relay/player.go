@@ -108,7 +108,7 @@ func (a *audience) turnAway(reason error) {
 func (s *Server) play(ctx, life context.Context, session *rtmp.Session, visit *visit) {
 	stream, leave, err := s.stage(ctx, life, session)
 	if err != nil {
-		s.refuse(ctx, session, err)
+		s.decline(ctx, session, err)
 		return
 	}
 	p := newPlayer(stream, session)

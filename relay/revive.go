@@ -31,6 +31,9 @@ func (s *Server) GoOn(b *handover.Bundle) {
 			s.o.Log.Warn().Str(logStreamID, st.ID).Err(err).Msg("a stream can't go on: its encoder and players have to connect anew")
 		}
 	}
+	for i := range b.State.Clients {
+		r.client(&b.State.Clients[i])
+	}
 	r.bundle, r.taken = nil, nil // what was taken in is the streams' now, and soon not needed any more
 	s.o.Log.Info().Int(logStreams, r.streams).Int(logEncoders, r.encoders).Int(logNodes, r.nodes).Int(logPlayers, r.players).
 		Stringer(logAfter, rounded(time.Since(r.at))).Msg("zegorelay goes on where the process before has stopped")
@@ -44,6 +47,18 @@ type reviver struct {
 	taken  []net.Conn // out of the bundle, for the stream that is being revived
 
 	streams, encoders, nodes, players int
+}
+
+// client has a client that another process has not answered be answered.
+func (r *reviver) client(kept *handover.Client) {
+	session, err := r.session(kept.Socket, &kept.Session, r.s.timeouts())
+	if err != nil {
+		r.s.o.Log.Warn().Err(err).Msg("a client that waits for an answer can't go on: it has to connect anew")
+		return
+	}
+	r.whenRun(func(ctx, life context.Context) {
+		r.s.keepOn(ctx, session.Conn(), func(ctx context.Context, visit *visit) { r.s.answer(ctx, life, session, visit) })
+	})
 }
 
 func (r *reviver) stream(st *handover.Stream) (err error) {

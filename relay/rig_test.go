@@ -155,7 +155,9 @@ func (r *rig) listen(lns ...net.Listener) { r.run(relay.New(r.options), lns...) 
 // run runs a server, which is the rig's from then on.
 func (r *rig) run(srv *relay.Server, lns ...net.Listener) {
 	r.t.Helper()
+	r.mu.Lock()
 	r.srv, r.lns = srv, lns
+	r.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- srv.Run(ctx, lns...) }()
@@ -243,11 +245,18 @@ func (r *rig) waitFor(what string, ok func() bool) {
 	}
 }
 
+// server is the one that runs, for goroutines beside one that may have another go on.
+func (r *rig) server() *relay.Server {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.srv
+}
+
 // status is the state of the stream cam1.
 func (r *rig) status() relay.Status { return r.streamStatus("cam1") }
 
 func (r *rig) streamStatus(id string) relay.Status {
-	for _, s := range r.srv.Streams() {
+	for _, s := range r.server().Streams() {
 		if s.StreamID == id {
 			return s
 		}
@@ -448,7 +457,7 @@ func (e *encoder) goodbye() {
 		e.r.t.Errorf("goodbye: %v", err)
 	}
 	e.r.waitFor("the end of "+e.key, func() bool {
-		for _, s := range e.r.srv.Streams() {
+		for _, s := range e.r.server().Streams() {
 			if s.StreamID == e.key {
 				return false
 			}

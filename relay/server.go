@@ -57,6 +57,7 @@ type Server struct {
 	leaving chan struct{}    // closed when another process is to go on
 	kept    *handover.Bundle // what it gets; set by Run
 	revived []func(ctx, life context.Context)
+	putOff  []*client // wait for the answer of another process; guarded by mu
 
 	mu      sync.Mutex
 	streams table

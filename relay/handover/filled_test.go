@@ -63,9 +63,13 @@ func makeSense(s *Stream) {
 	s.Publisher.Session.Action = rtmp.Publish
 	s.Players[0].Session.Action = rtmp.Play
 	for _, c := range []*rtmp.ConnState{&s.Publisher.Session.Conn, &s.Players[0].Session.Conn, &s.Node.Upstream.Conn} {
-		c.ChunkStreams[0].ID, c.Under = 3, 3
-		c.ChunkStreams[0].Length = 2
+		makeConnSense(c)
 	}
+}
+
+func makeConnSense(c *rtmp.ConnState) {
+	c.ChunkStreams[0].ID, c.Under = 3, 3
+	c.ChunkStreams[0].Length = 2
 }
 
 // filledStream is a push in which no field is zero, and that checks.
@@ -78,6 +82,7 @@ func filled(tb testing.TB, n int) *State {
 	s := &State{}
 	f.fill(reflect.ValueOf(s).Elem())
 	s.Listeners[0].Protocol = "rtmp"
+	makeConnSense(&s.Clients[0].Session.Conn)
 	s.Streams = make([]Stream, n)
 	for i := range s.Streams {
 		f.fill(reflect.ValueOf(&s.Streams[i]).Elem())

@@ -35,6 +35,7 @@ type head struct {
 	At        Moment
 	Process   Process
 	Listeners []Listener
+	Clients   []Client
 	Streams   int // how many follow
 }
 

@@ -35,7 +35,7 @@ func (s *State) write(to io.Writer) error {
 		return err
 	}
 	w := recordWriter{to: to}
-	if err := w.write(kindHead, head{s.At, s.Process, s.Listeners, len(s.Streams)}); err != nil {
+	if err := w.write(kindHead, head{s.At, s.Process, s.Listeners, s.Clients, len(s.Streams)}); err != nil {
 		return err
 	}
 	for i := range s.Streams {

@@ -339,6 +339,8 @@ func TestSmallProblems(t *testing.T) {
 		"a listener of nothing": {func(s *State) { s.Listeners[0].Protocol = "gopher" }, "listener", func(s *State) bool { return s.Listeners == nil }},
 		"a listener nowhere":    {func(s *State) { s.Listeners[0].Socket = 0 }, "socket", func(s *State) bool { return s.Listeners == nil }},
 		"a long address":        {func(s *State) { s.Listeners[0].Asked = long(mostText) }, "address", func(s *State) bool { return s.Listeners == nil }},
+		"a client nowhere":      {func(s *State) { s.Clients[0].Socket = 0 }, "socket", func(s *State) bool { return s.Clients == nil }},
+		"a client's chunks":     {func(s *State) { s.Clients[0].Session.Conn.ChunkSize = 0 }, "chunk size", func(s *State) bool { return s.Clients == nil }},
 		"a player nowhere":      {func(s *State) { s.Streams[0].Players[0].Socket = 0 }, "socket", noPlayer},
 		"an encoder's socket":   {func(s *State) { s.Streams[0].Players[0].Socket = s.Streams[0].Publisher.Socket }, "somebody", noPlayer},
 		"a player ahead":        {func(s *State) { s.Streams[0].Players[0].Reader.Next = 9 }, "next message", noPlayer},

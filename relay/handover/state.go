@@ -14,6 +14,7 @@ type State struct {
 	At        Moment
 	Process   Process
 	Listeners []Listener
+	Clients   []Client
 	Streams   []Stream
 }
 
@@ -42,6 +43,12 @@ type Listener struct {
 	Socket   Socket
 	Protocol string // rtmp, rtmps or http
 	Asked    string // the address that was asked for, as it was written
+}
+
+// Client has said what it wants, and has no answer yet.
+type Client struct {
+	Socket  Socket
+	Session rtmp.SessionState
 }
 
 // Stream is a stream, and who is there.

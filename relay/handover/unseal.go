@@ -145,6 +145,18 @@ func (in *intake) takeHead(h *head) {
 		}
 		in.state.Listeners = append(in.state.Listeners, l)
 	}
+	for i := range h.Clients {
+		c := &h.Clients[i]
+		err := checkSession(&c.Session)
+		if err == nil {
+			err = in.claim(c.Socket)
+		}
+		if err != nil {
+			in.problem(fmt.Errorf("client %d: %w", i, err))
+			continue
+		}
+		in.state.Clients = append(in.state.Clients, *c)
+	}
 }
 
 // takeStreams takes streams up to the end, and counts also those that are none. Its
