@@ -39,6 +39,7 @@ const (
 	logInherited   = "inherited"
 	logConnections = "connections"
 	logStates      = "states"
+	logTimes       = "times"
 	logPID         = "pid"
 
 	logProblems = "problems"

@@ -96,7 +96,7 @@ func begin(ctx context.Context, cfg *config.Config, log zerolog.Logger, takeOver
 		return nil, err
 	}
 	if c != nil {
-		if err := c.isMine(); err != nil {
+		if err := c.isMine(ctx); err != nil {
 			left.close()
 			return nil, errors.Join(err, d.close())
 		}
