@@ -39,6 +39,10 @@ const (
 	logInherited   = "inherited"
 	logConnections = "connections"
 	logStates      = "states"
+	logSockets     = "sockets"
+	logListeners   = "listeners"
+	logDescriptors = "descriptors"
+	logName        = "name"
 	logTimes       = "times"
 	logPID         = "pid"
 
