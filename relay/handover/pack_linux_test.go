@@ -120,3 +120,16 @@ func TestPackFails(t *testing.T) {
 		t.Errorf("%d descriptors are open, %d were before", now, before)
 	}
 }
+
+// Size is no less than what is written, and not much more.
+func TestSize(t *testing.T) {
+	s := &State{}
+	for i := range 20 {
+		s.Streams = append(s.Streams, Stream{ID: fmt.Sprint(i), Backlog: Backlog{Entries: []Entry{
+			{Payload: make([]byte, 100_000)}, {Payload: make([]byte, 200)},
+		}}})
+	}
+	if written, size := len(encoded(t, s)), s.Size(); size < written || size > written*5/4 {
+		t.Errorf("the size is %d, %d bytes are written", size, written)
+	}
+}
