@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net"
 	"os"
+	"runtime/debug"
 	"slices"
 
 	"github.com/rs/zerolog"
@@ -13,6 +15,9 @@ import (
 	"zegorelay/config"
 	"zegorelay/relay/handover"
 )
+
+// largeState is how large a state is, in bytes, for which memory is made room for first.
+const largeState = 64 << 20
 
 // estate is what a process leaves behind.
 type estate struct {
@@ -59,6 +64,12 @@ func (e *estate) sealed(doors []openDoor) (*os.File, error) {
 		listeners[i] = handover.Listener{Socket: d.number, Protocol: d.protocol, Asked: d.asked}
 	}
 	e.bundle.State.Listeners = listeners
+	if e.bundle.State.Size() > largeState {
+		// The file is charged to the cgroup of this process, where the kernel kills rather than
+		// fails. The relay has let go of what goes beyond half of its bound; here the memory of
+		// that goes back, so that there is room.
+		debug.FreeOSMemory()
+	}
 	return e.bundle.State.Seal()
 }
 
@@ -107,7 +118,9 @@ func (e *estate) legacy() *legacy {
 // newLegacy is what another process has left: a state, and descriptors of which the
 // state knows what they are. They are closed if there is an error.
 func newLegacy(cfg *config.Config, log zerolog.Logger, state *os.File, files []*os.File) (*legacy, error) {
-	s, problems, err := handover.Unseal(state, cfg.Memory)
+	// Whatever its size: it is in memory already, and a ZEGORELAY_MEMORY that is smaller now
+	// must not close all connections.
+	s, problems, err := handover.Unseal(state, math.MaxInt)
 	if err != nil {
 		closeAll(files)
 		return nil, err
@@ -143,6 +156,20 @@ func (l *legacy) takeListener(cfg *config.Config, log zerolog.Logger, is handove
 		return
 	}
 	l.sockets[is.Protocol] = append(l.sockets[is.Protocol], socket{Listener: ln})
+}
+
+// listeners are descriptors of its listeners, for the caller to close.
+func (l *legacy) listeners() (files []*os.File) {
+	for _, sockets := range l.sockets {
+		for _, s := range sockets {
+			if ln, ok := s.Listener.(*net.TCPListener); ok {
+				if file, err := ln.File(); err == nil {
+					files = append(files, file)
+				}
+			}
+		}
+	}
+	return files
 }
 
 // close ends what is left. It may be nil.

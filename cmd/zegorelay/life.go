@@ -89,7 +89,7 @@ func (d *daemon) live(asked context.Context) (left *legacy, err error) {
 	over := make(chan struct{})
 	var telling sync.WaitGroup
 	most := d.cfg.ShutdownTimeout + drainSlack
-	if d.store != nil && !d.store.failed {
+	if d.isOnAir {
 		most += handOverSlack
 	}
 	telling.Go(func() { supervise(l.leaving, l.ending, d.manager, d.relay, over, most) })

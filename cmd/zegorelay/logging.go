@@ -39,6 +39,11 @@ const (
 	logInherited   = "inherited"
 	logConnections = "connections"
 	logStates      = "states"
+	logSockets     = "sockets"
+	logListeners   = "listeners"
+	logDescriptors = "descriptors"
+	logName        = "name"
+	logTimes       = "times"
 	logPID         = "pid"
 
 	logProblems = "problems"

@@ -28,6 +28,8 @@ type manager struct {
 
 	onReady func() // called at once when the service says so
 	isBusy  bool   // it leaves barriers open
+	most    int    // descriptors that it keeps; 0: all
+	isDeaf  bool   // to what it is to forget
 	program string // that it starts; empty: the one under test
 
 	mu    sync.Mutex
@@ -97,9 +99,18 @@ func (m *manager) keep(message string, rights []byte) {
 	}
 	switch lines[0] {
 	case "FDSTORE=1":
-		m.store = append(m.store, files...)
+		for _, f := range files {
+			if m.most > 0 && len(m.store) == m.most {
+				f.Close()
+				continue
+			}
+			m.store = append(m.store, f)
+		}
 		return
 	case "FDSTOREREMOVE=1":
+		if m.isDeaf {
+			break
+		}
 		m.store = slices.DeleteFunc(m.store, func(f *os.File) bool {
 			if f.Name() == name {
 				f.Close()
@@ -113,6 +124,23 @@ func (m *manager) keep(message string, rights []byte) {
 		}
 	}
 	closeAll(files)
+}
+
+// bus is the address of a D-Bus at which systemd has a job for whoever asks, and this store.
+func (m *manager) bus(job string) string {
+	m.t.Helper()
+	return bus{job: job, policy: "always", stored: func() uint32 {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return uint32(len(m.store))
+	}}.listen(m.t)
+}
+
+// hears has the manager hear what it is to forget, or not.
+func (m *manager) hears(it bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.isDeaf = !it
 }
 
 // stored counts what the store has, by name.
@@ -212,4 +240,21 @@ func (m *manager) keepForTest(message string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.keep(message, nil)
+}
+
+// keepFile has the store keep something by a name.
+func (m *manager) keepFile(t *testing.T, name string) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	fd, err := syscall.Dup(int(r.Fd()))
+	if r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.store = append(m.store, os.NewFile(uintptr(fd), name))
 }

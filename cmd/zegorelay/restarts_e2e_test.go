@@ -220,7 +220,7 @@ func realEncoders(t *testing.T, addr string) []*realEncoder {
 func TestE2ERestarts(t *testing.T) {
 	s := newShow(t)
 	m := newManager(t, nil)
-	env := []string{"FDSTORE=1000", "DBUS_SYSTEM_BUS_ADDRESS=" + bus{job: "restart"}.listen(t)}
+	env := []string{"FDSTORE=32", "DBUS_SYSTEM_BUS_ADDRESS=" + m.bus("restart")}
 	p := m.launch(s.sim, "", nil, env...)
 	m.wait("READY=1")
 	encoders := make(map[string]*encoder)
@@ -321,7 +321,7 @@ func TestE2EKills(t *testing.T) {
 	s := newShow(t)
 	m := newManager(t, nil)
 	held := []net.Listener{listenLocal(t)}
-	env := []string{"FDSTORE=1000", "DBUS_SYSTEM_BUS_ADDRESS=" + bus{job: "restart"}.listen(t), "ZEGORELAY_HTTP_LISTEN=" + freeAddr(t)}
+	env := []string{"FDSTORE=32", "DBUS_SYSTEM_BUS_ADDRESS=" + m.bus("restart"), "ZEGORELAY_HTTP_LISTEN=" + freeAddr(t)}
 	p := m.launch(s.sim, "rtmp", held, env...)
 	m.wait("READY=1")
 	ctx, stop := context.WithCancel(t.Context())
@@ -421,7 +421,7 @@ func TestE2EUpgradeOnAir(t *testing.T) {
 	t.Parallel()
 	s := newShow(t)
 	m := newManager(t, nil)
-	env := []string{"FDSTORE=1000", "DBUS_SYSTEM_BUS_ADDRESS=" + bus{job: "restart"}.listen(t)}
+	env := []string{"FDSTORE=32", "DBUS_SYSTEM_BUS_ADDRESS=" + m.bus("restart")}
 	p := m.launch(s.sim, "", nil, env...)
 	m.wait("READY=1")
 	e := s.numbered(t, p.addr, "cam1")

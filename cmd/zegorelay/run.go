@@ -62,11 +62,16 @@ func prepare(ctx context.Context, cfg *config.Config, log zerolog.Logger, takeOv
 		warnOfDescriptors(cfg, most, log)
 	}
 	manager := newServiceManager(log)
-	sockets, left, err := inherit(cfg, manager, log)
+	sockets, kept, err := inherit(cfg, manager, log)
 	if err != nil {
 		return nil, err
 	}
-	d, err := begin(ctx, cfg, log, takeOver, sockets, left)
+	var d *daemon
+	if takeOver {
+		d, err = succeed(ctx, cfg, log, sockets, kept)
+	} else {
+		d, err = begin(cfg, log, sockets, kept)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -76,32 +81,41 @@ func prepare(ctx context.Context, cfg *config.Config, log zerolog.Logger, takeOv
 	return d, nil
 }
 
-// begin makes a daemon that goes on with what is left of another.
-func begin(ctx context.Context, cfg *config.Config, log zerolog.Logger, takeOver bool, sockets inherited, left *legacy) (*daemon, error) {
-	giveUp := func() { sockets.close(); left.close() }
-	var c *claim
-	if takeOver {
-		var err error
-		if c, err = askToTakeOver(ctx, cfg, log); err != nil {
-			giveUp()
-			return nil, err
-		}
-		defer c.close()
-		left.close() // what runs is newer
-		left = c.left
-	}
-	d, err := newDaemon(cfg, log, sockets.with(left))
+// begin makes a daemon that goes on with what systemd has kept, if it has. What was kept
+// is taken last: whatever else fails may pass, and the next start finds it again.
+func begin(cfg *config.Config, log zerolog.Logger, sockets inherited, kept *kept) (*daemon, error) {
+	d, err := newDaemon(cfg, log, sockets.with(kept.legacy()))
 	if err != nil {
-		giveUp()
+		sockets.close()
+		kept.close()
 		return nil, err
 	}
-	if c != nil {
-		if err := c.isMine(); err != nil {
-			left.close()
-			return nil, errors.Join(err, d.close())
-		}
+	kept.take()
+	d.goOn(kept.legacy())
+	return d, nil
+}
+
+// succeed makes a daemon that goes on with what the one that runs does.
+func succeed(ctx context.Context, cfg *config.Config, log zerolog.Logger, sockets inherited, kept *kept) (*daemon, error) {
+	c, err := askToTakeOver(ctx, cfg, log)
+	if err != nil {
+		sockets.close()
+		kept.close()
+		return nil, err
 	}
-	d.goOn(left)
+	defer c.close()
+	kept.drop() // what runs is newer
+	d, err := newDaemon(cfg, log, sockets.with(c.left))
+	if err != nil {
+		sockets.close()
+		c.left.close()
+		return nil, err
+	}
+	if err := c.isMine(ctx); err != nil {
+		c.left.close()
+		return nil, errors.Join(err, d.close())
+	}
+	d.goOn(c.left)
 	return d, nil
 }
 

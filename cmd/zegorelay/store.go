@@ -7,30 +7,33 @@ import (
 	"os"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/rs/zerolog"
 
-	"zegorelay/config"
+	"zegorelay/relay/handover"
 )
 
 // systemd keeps descriptors for a service while it restarts (FileDescriptorStoreMax=),
 // and gives them to the next process behind its sockets, by these names.
+//
+// All connections are in one of them (handover.Pack): systemd puts the names of all into
+// one variable, which the kernel takes up to 128 KiB only, and compares each descriptor
+// that it gets with all that it has.
 const (
-	storedConnection = "zegorelay-connection"
-	storedListener   = "zegorelay-listener"
-	storedState      = "zegorelay-state"
+	storedPrefix      = "zegorelay-"
+	storedConnections = storedPrefix + "connections"
+	storedListener    = storedPrefix + "listener"
+	storedState       = storedPrefix + "state"
 )
 
 const (
-	// storeBatch is how many descriptors go with one message. The kernel takes 253.
-	storeBatch = 250
+	// packTimeout is how long the kernel may take to put all connections into one socket,
+	// or to take them out again.
+	packTimeout = 2 * time.Second
 
 	// storeTimeout is how long the manager may take for all messages, and barrierTimeout
-	// how long until it says that it has read them; storeEach comes on top for every
-	// descriptor: systemd compares each with all that it has.
-	storeTimeout   = 3 * time.Second
+	// how long until it says that it has read them.
+	storeTimeout   = time.Second
 	barrierTimeout = 2 * time.Second
-	storeEach      = time.Millisecond
 )
 
 // store is a service manager that keeps descriptors, as an heir: the process that it
@@ -38,8 +41,7 @@ const (
 type store struct {
 	manager *serviceManager
 	log     zerolog.Logger
-	jobType func(ctx context.Context) (string, error) // what the manager is about to do with us
-	failed  bool                                      // it is not tried again
+	failed  bool // it is not tried again
 }
 
 // newStore returns the store of a manager; nil: it has none.
@@ -47,33 +49,31 @@ func newStore(m *serviceManager, log zerolog.Logger) *store {
 	if m.keeps <= 0 {
 		return nil
 	}
-	return &store{manager: m, log: log, jobType: jobType}
+	return &store{manager: m, log: log}
 }
 
 // isWanted reports whether the process that is asked to end is to leave its connections
 // in the store. A stop is no restart: systemd would throw them away, and neither nodes
 // nor encoders would hear a goodbye.
 //
-// Where systemd has no job for us, somebody else has sent the signal (systemctl kill, a
-// person), and Restart=always starts the next process. Where there is no answer a
-// restart is likelier than a stop, and the mistake costs less: after a stop the streams
-// end without a goodbye, which ZEGO takes back by its own time-out; a drain instead of a
-// hand-over would cut off every encoder that is live.
+// Where there is no answer a restart is likelier than a stop, and the mistake costs less:
+// after a stop the streams end without a goodbye, which ZEGO takes back by its own
+// time-out; a drain instead of a hand-over would cut off every encoder that is live.
 func (s *store) isWanted(ctx context.Context) bool {
 	if s.failed {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, jobTimeout)
+	ctx, cancel := context.WithTimeout(ctx, busTimeout)
 	defer cancel()
-	job, err := s.jobType(ctx)
+	wanted, err := startsAnother(ctx)
 	if err != nil {
 		s.log.Warn().Err(err).Msg("systemd didn't say whether this is a stop or a restart: all connections are left to the next process")
+		return true
 	}
-	return job != "stop"
+	return wanted
 }
 
-// inherit gives everything to the manager. The state comes last: a next process that
-// has it has everything.
+// inherit gives everything to the manager.
 func (s *store) inherit(e *estate) error {
 	own := make([]openDoor, 0, len(e.doors))
 	for _, d := range e.doors {
@@ -81,8 +81,7 @@ func (s *store) inherit(e *estate) error {
 			own = append(own, d)
 		}
 	}
-	connections := e.connections()
-	n := len(connections) + len(own) + 1
+	n := len(own) + 2
 	if n > s.manager.keeps {
 		return fmt.Errorf("%d descriptors are too many for systemd's store of %d: raise FileDescriptorStoreMax= and FDSTORE", n, s.manager.keeps)
 	}
@@ -91,16 +90,36 @@ func (s *store) inherit(e *estate) error {
 		return err
 	}
 	defer state.Close()
-	more := time.Duration(n) * storeEach
-	err = s.manager.keep(storeTimeout+more, []named{
-		{storedConnection, connections}, {storedListener, listeners(own)}, {storedState, []*os.File{state}},
+	connections, err := handover.Pack(e.connections(), packTimeout)
+	if err != nil {
+		return fmt.Errorf("put all connections into one socket (LimitNOFILE= bounds them): %w", err)
+	}
+	defer connections.Close()
+	s.manager.forget() // what was to be forgotten before, and may not have been
+	// The state comes last: a next process that has it has everything.
+	err = s.manager.keep([]named{
+		{storedConnections, []*os.File{connections}}, {storedListener, listeners(own)}, {storedState, []*os.File{state}},
 	})
+	if err == nil {
+		err = s.has(n)
+	}
 	if err != nil {
 		s.manager.forget()
 		return fmt.Errorf("give the connections to systemd: %w", err)
 	}
-	if err := s.manager.barrier(barrierTimeout + more); err != nil {
+	return nil
+}
+
+// has checks that the manager has kept so many descriptors, as far as it says so.
+func (s *store) has(n int) error {
+	if err := s.manager.barrier(barrierTimeout); err != nil {
 		s.log.Warn().Err(err).Msg("systemd didn't say that it has the connections: it may still be busy with them")
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storedTimeout)
+	defer cancel()
+	if kept, err := storedDescriptors(ctx); err == nil && kept < n {
+		return fmt.Errorf("it has kept %d descriptors of %d: set FileDescriptorStoreMax= to no less than FDSTORE, and NotifyAccess=main", kept, n)
 	}
 	return nil
 }
@@ -115,30 +134,31 @@ type named struct {
 	files []*os.File
 }
 
-// keep has the manager keep descriptors for the next process. FDPOLL=0: it would drop
-// connections that end, and nobody would read what they brought.
-func (m *serviceManager) keep(most time.Duration, all []named) error {
+// keep has the manager keep descriptors for the next process. FDPOLL=0 is essential: it
+// would drop the socket with the connections at once, since the far end of it is closed.
+func (m *serviceManager) keep(all []named) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	end := time.Now().Add(most)
+	end := time.Now().Add(storeTimeout)
 	for _, n := range all {
-		message := []byte("FDSTORE=1\nFDNAME=" + n.name + "\nFDPOLL=0")
-		for files := n.files; len(files) > 0; {
-			batch := files[:min(len(files), storeBatch)]
-			files = files[len(batch):]
-			if err := m.sendFiles(message, batch, end); err != nil {
-				return err
-			}
+		if len(n.files) == 0 {
+			continue
+		}
+		if err := m.sendFiles([]byte("FDSTORE=1\nFDNAME="+n.name+"\nFDPOLL=0"), n.files, end); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// forget has the manager let go of what it keeps for us.
-func (m *serviceManager) forget() {
+// forget has the manager let go of what it keeps for us by some names; none: by all.
+func (m *serviceManager) forget(names ...string) {
+	if len(names) == 0 {
+		names = []string{storedState, storedConnections, storedListener}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, name := range []string{storedState, storedConnection, storedListener} {
+	for _, name := range names {
 		m.tell("FDSTOREREMOVE=1", "FDNAME="+name)
 	}
 }
@@ -166,58 +186,4 @@ func (m *serviceManager) barrier(most time.Duration) error {
 		return err
 	}
 	return nil
-}
-
-// inherit takes what whoever started us has opened, and what it has kept of the process
-// before. The variables that tell of it go out of the environment.
-func inherit(cfg *config.Config, m *serviceManager, log zerolog.Logger) (inherited, *legacy, error) {
-	kept := make(map[string][]*os.File)
-	var sockets []*os.File
-	for _, file := range activation.Files(true) {
-		switch name := file.Name(); name {
-		case storedState, storedConnection, storedListener:
-			kept[name] = append(kept[name], file)
-		default:
-			sockets = append(sockets, file)
-		}
-	}
-	all, err := inheritSockets(sockets)
-	if len(kept) == 0 {
-		return all, nil, err
-	}
-	// Before anything goes on: a process that dies later must not leave this to the next
-	// one, for which it would be stale.
-	m.forget()
-	if err != nil {
-		return nil, nil, err // the end of the process closes what was kept
-	}
-	left := takeKept(cfg, log, kept)
-	if left == nil || left.closed {
-		// An address is free only when systemd has closed the listener, too.
-		if err := m.barrier(barrierTimeout); err != nil {
-			log.Warn().Err(err).Msg("systemd didn't say that it has let go of what the process before has left")
-		}
-	}
-	return all, left, nil
-}
-
-// takeKept makes a legacy of what was kept; nil: it is of no use, and closed.
-func takeKept(cfg *config.Config, log zerolog.Logger, kept map[string][]*os.File) *legacy {
-	states, connections := kept[storedState], len(kept[storedConnection])
-	defer closeAll(states)
-	others := append(kept[storedConnection], kept[storedListener]...)
-	if len(states) != 1 {
-		closeAll(others)
-		log.Error().Int(logConnections, connections).Int(logStates, len(states)).
-			Msg("connections of the process before were closed: it has not left one state that tells how they go on")
-		return nil
-	}
-	left, err := newLegacy(cfg, log, states[0], others)
-	if err != nil {
-		log.Error().Err(err).Int(logConnections, connections).
-			Msg("connections of the process before were closed: its state can't be read")
-		return nil
-	}
-	log.Info().Int(logConnections, len(left.bundle.Files)).Msg("the process before has left its connections")
-	return left
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -114,9 +115,26 @@ func hear(t *testing.T, conn *net.UnixConn, last string) (said []string, files [
 	}
 }
 
-// Everything goes to the manager, the state last, but for the listeners that it has.
-// The next process finds all of it.
+// withoutBus has nobody say what systemd does.
+func withoutBus(t *testing.T) {
+	t.Helper()
+	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path="+filepath.Join(t.TempDir(), "none"))
+	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path="+filepath.Join(t.TempDir(), "none"))
+}
+
+// forgotten is what a manager hears that is to forget everything.
+func forgotten() []string {
+	return []string{
+		"FDSTOREREMOVE=1 FDNAME=zegorelay-state",
+		"FDSTOREREMOVE=1 FDNAME=zegorelay-connections",
+		"FDSTOREREMOVE=1 FDNAME=zegorelay-listener",
+	}
+}
+
+// Everything goes to the manager, all connections in one descriptor and the state last,
+// but for the listeners that it has. The next process finds all of it, once.
 func TestTheStoreGetsEverything(t *testing.T) {
+	withoutBus(t)
 	m, conn := listening(t)
 	cfg := config.Defaults()
 	e := &estate{bundle: connections(t, 600), doors: testDoors(t, cfg)}
@@ -129,21 +147,23 @@ func TestTheStoreGetsEverything(t *testing.T) {
 	if err := <-failed; err != nil {
 		t.Fatal(err)
 	}
-	same(t, said,
-		"FDSTORE=1 FDNAME=zegorelay-connection FDPOLL=0 (250)",
-		"FDSTORE=1 FDNAME=zegorelay-connection FDPOLL=0 (250)",
-		"FDSTORE=1 FDNAME=zegorelay-connection FDPOLL=0 (100)",
+	same(t, said, append(forgotten(),
+		"FDSTORE=1 FDNAME=zegorelay-connections FDPOLL=0 (1)",
 		"FDSTORE=1 FDNAME=zegorelay-listener FDPOLL=0 (1)",
 		"FDSTORE=1 FDNAME=zegorelay-state FDPOLL=0 (1)",
-		"BARRIER=1 (1)")
+		"BARRIER=1 (1)")...)
 
-	files = files[:len(files)-1]
-	state := files[len(files)-1]
-	defer state.Close()
-	left, err := newLegacy(cfg, zerolog.Nop(), state, files[:len(files)-1])
-	if err != nil {
-		t.Fatal(err)
+	cfg.Memory = 1 // it has become smaller, which is no reason
+	ours := func() map[string][]*os.File {
+		return map[string][]*os.File{
+			storedConnections: {again(t, files[0])}, storedListener: {again(t, files[1])}, storedState: {again(t, files[2])},
+		}
 	}
+	failedStart := newKept(cfg, m, zerolog.Nop(), ours())
+	failedStart.close()
+	k := newKept(cfg, m, zerolog.Nop(), ours())
+	k.take()
+	left := k.legacy()
 	defer left.close()
 	for number := range e.bundle.Files {
 		if left.bundle.Files[number] == nil {
@@ -155,16 +175,37 @@ func TestTheStoreGetsEverything(t *testing.T) {
 		web[0].Addr().String() != e.doors[1].Addr().String() || web[0].lent {
 		t.Errorf("left are %d connections and %v", len(left.bundle.Files), left.sockets)
 	}
+	said, _ = hear(t, conn, "FDSTOREREMOVE=1 FDNAME=zegorelay-listener")
+	same(t, said, forgotten()...)
+
+	// A manager that didn't hear that it is to forget them gives them away again.
+	stale := newKept(cfg, m, zerolog.Nop(), ours())
+	stale.take()
+	if left := stale.legacy(); left.bundle != nil || len(left.sockets[httpSocket]) != 1 {
+		t.Errorf("the second time, left are %+v and %v", left.bundle, left.sockets)
+	}
+	stale.close()
+	closeAll(files[:3])
+}
+
+// again is one more descriptor.
+func again(t *testing.T, file *os.File) *os.File {
+	t.Helper()
+	fd, err := syscall.Dup(int(file.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return os.NewFile(uintptr(fd), "")
 }
 
 // A manager that doesn't take everything has nothing in the end.
 func TestTheStoreFails(t *testing.T) {
 	t.Run("too small", func(t *testing.T) {
 		m, _ := listening(t)
-		m.keeps = 5
+		m.keeps = 2
 		e := &estate{bundle: connections(t, 4), doors: testDoors(t, config.Defaults())}
 		defer e.close()
-		if err := newStore(m, zerolog.Nop()).inherit(e); err == nil || !strings.Contains(err.Error(), "6 descriptors are too many") {
+		if err := newStore(m, zerolog.Nop()).inherit(e); err == nil || !strings.Contains(err.Error(), "3 descriptors are too many") {
 			t.Errorf("it returned %v", err)
 		}
 	})
@@ -176,25 +217,86 @@ func TestTheStoreFails(t *testing.T) {
 		if err := newStore(m, zerolog.Nop()).inherit(e); err == nil {
 			t.Errorf("it returned %v", err)
 		}
+		hear(t, conn, "FDSTOREREMOVE=1 FDNAME=zegorelay-listener")
 		said, files := hear(t, conn, "FDSTOREREMOVE=1 FDNAME=zegorelay-listener")
 		closeAll(files)
-		same(t, said,
-			"FDSTORE=1 FDNAME=zegorelay-connection FDPOLL=0 (2)",
-			"FDSTOREREMOVE=1 FDNAME=zegorelay-state",
-			"FDSTOREREMOVE=1 FDNAME=zegorelay-connection",
-			"FDSTOREREMOVE=1 FDNAME=zegorelay-listener")
+		same(t, said, append([]string{"FDSTORE=1 FDNAME=zegorelay-connections FDPOLL=0 (1)"}, forgotten()...)...)
 		if len(e.bundle.Files) != 2 {
 			t.Errorf("%d connections are left to go on with", len(e.bundle.Files))
 		}
 	})
+	t.Run("dropped", func(t *testing.T) {
+		t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", bus{stored: func() uint32 { return 2 }}.listen(t))
+		m, conn := listening(t)
+		e := &estate{bundle: connections(t, 2), doors: testDoors(t, config.Defaults())}
+		defer e.close()
+		failed := make(chan error)
+		go func() { failed <- newStore(m, zerolog.Nop()).inherit(e) }()
+		_, files := hear(t, conn, "BARRIER=1")
+		closeAll(files)
+		if err := <-failed; err == nil || !strings.Contains(err.Error(), "it has kept 2 descriptors of 3") {
+			t.Errorf("it returned %v", err)
+		}
+		said, _ := hear(t, conn, "FDSTOREREMOVE=1 FDNAME=zegorelay-listener")
+		same(t, said, forgotten()...)
+	})
 	t.Run("refused", func(t *testing.T) {
 		s := newStore(&serviceManager{keeps: 1}, zerolog.Nop())
-		s.jobType = func(context.Context) (string, error) { return "restart", nil }
 		s.refuse(errors.New("any"))
 		if s.isWanted(t.Context()) {
 			t.Errorf("it is tried again")
 		}
 	})
+}
+
+// What is no state with its connections is closed and forgotten, in so many words.
+func TestWhatWasKeptIsOfNoUse(t *testing.T) {
+	file := func(t *testing.T) *os.File {
+		t.Helper()
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
+		t.Cleanup(func() { r.Close() })
+		return r
+	}
+	for what, tc := range map[string]struct {
+		states, sockets int
+		says            string
+	}{
+		"no state":   {0, 1, `"states":0,"sockets":1,"listeners":1`},
+		"no socket":  {1, 0, `"states":1,"sockets":0,"listeners":1`},
+		"two states": {2, 2, `"states":2,"sockets":2,"listeners":1`},
+		"bad state":  {1, 1, `can't be read`},
+	} {
+		t.Run(what, func(t *testing.T) {
+			m, conn := listening(t)
+			ours := map[string][]*os.File{storedListener: {file(t)}}
+			for range tc.states {
+				ours[storedState] = append(ours[storedState], file(t))
+			}
+			for range tc.sockets {
+				ours[storedConnections] = append(ours[storedConnections], file(t))
+			}
+			var log bytes.Buffer
+			none := make(chan bool)
+			go func() { none <- newKept(config.Defaults(), m, zerolog.New(&log), ours) == nil }()
+			said, files := hear(t, conn, "BARRIER=1")
+			closeAll(files)
+			same(t, said, append(forgotten(), "BARRIER=1 (1)")...)
+			if !<-none || !strings.Contains(log.String(), tc.says) || !strings.Contains(log.String(), "were closed") {
+				t.Errorf("the log says %s", &log)
+			}
+			for name, files := range ours {
+				for _, f := range files {
+					if err := f.Close(); !errors.Is(err, os.ErrClosed) {
+						t.Errorf("%s stayed open", name)
+					}
+				}
+			}
+		})
+	}
 }
 
 // Listeners for which the configuration has another address are closed, and the state of

@@ -19,9 +19,10 @@ const (
 	drainPatience  = 5 * time.Second
 
 	// drainSlack is what the end may take beyond the drain timeout, handOverSlack what a
-	// hand-over may take on top. What hangs is no longer excused after it.
+	// hand-over may take on top: that to a process which takes over is the longest, and
+	// the state has to be sealed for it first. What hangs is no longer excused after it.
 	drainSlack    = 2 * time.Second
-	handOverSlack = 25 * time.Second
+	handOverSlack = claimTimeout + requestTimeout + 5*time.Second
 )
 
 // supervised is what of a relay the service manager is told.

@@ -48,7 +48,7 @@ func newServiceManager(log zerolog.Logger) *serviceManager {
 	m := &serviceManager{socket: os.Getenv("NOTIFY_SOCKET"), log: log}
 	_ = os.Unsetenv("NOTIFY_SOCKET") // fails for malformed names only
 	if m.isThere() {
-		m.keeps, _ = strconv.Atoi(os.Getenv("FDSTORE")) // 0 if there is no such thing
+		m.keeps = storeSize(log)
 	}
 	_ = os.Unsetenv("FDSTORE")
 	var err error
@@ -56,6 +56,20 @@ func newServiceManager(log zerolog.Logger) *serviceManager {
 		log.Warn().Err(err).Msg("systemd's watchdog is not fed")
 	}
 	return m
+}
+
+// storeSize is how many descriptors the manager keeps for us; 0: it doesn't.
+func storeSize(log zerolog.Logger) int {
+	text := os.Getenv("FDSTORE")
+	if text == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		log.Warn().Err(err).Msg("FDSTORE is no number: a restart will end all streams")
+		return 0
+	}
+	return n
 }
 
 func (m *serviceManager) isThere() bool { return m.socket != "" }

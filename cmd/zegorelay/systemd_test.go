@@ -242,3 +242,18 @@ func TestServiceManagerStartsAnew(t *testing.T) {
 		os.Remove(addr.Name)
 	}
 }
+
+// FDSTORE that is no number is as good as none, but for a word of it.
+func TestStoreSize(t *testing.T) {
+	for _, tc := range []struct {
+		text string
+		want int
+		says string
+	}{{"", 0, ""}, {"32", 32, ""}, {"0", 0, ""}, {"many", 0, "FDSTORE is no number"}, {"99999999999999999999", 0, "FDSTORE is no number"}} {
+		t.Setenv("FDSTORE", tc.text)
+		var log bytes.Buffer
+		if got := storeSize(zerolog.New(&log)); got != tc.want || !strings.Contains(log.String(), tc.says) || (tc.says == "") != (log.Len() == 0) {
+			t.Errorf("%q: %d descriptors, want %d; the log says %s", tc.text, got, tc.want, &log)
+		}
+	}
+}

@@ -48,8 +48,8 @@ const (
 	// mostLine is the longest line that is read.
 	mostLine = 300
 
-	// mostFiles bounds what the old process sends.
-	mostFiles = 1 << 16
+	// mostFiles bounds what the process before hands over.
+	mostFiles = 1 << 20
 )
 
 // meetingPoint is where the daemon of this user with an RTMP address is found. It is no
@@ -73,6 +73,7 @@ func (d *daemon) receiveHeirs(ctx context.Context, heirs chan<- heir) {
 	}
 	defer context.AfterFunc(ctx, func() { _ = ln.Close() })()
 	defer ln.Close()
+	var refused refusals
 	for {
 		conn, err := ln.AcceptUnix()
 		if err != nil {
@@ -81,9 +82,9 @@ func (d *daemon) receiveHeirs(ctx context.Context, heirs chan<- heir) {
 			}
 			continue
 		}
-		h, err := d.receiveHeir(conn)
+		h, err := d.receiveHeir(ctx, conn)
 		if err != nil {
-			d.log.Warn().Err(err).Msg("a process asked to take over, and was refused")
+			refused.log(d.log, err)
 			refuse(conn, err)
 			continue
 		}
@@ -108,8 +109,26 @@ func isTransient(ctx context.Context, err error) bool {
 	}
 }
 
-// receiveHeir hears what somebody wants.
-func (d *daemon) receiveHeir(conn *net.UnixConn) (*successor, error) {
+// refusals are those of callers. Anybody can call, and say nothing, all day long.
+type refusals struct {
+	times  int // since the last line
+	logged time.Time
+}
+
+// log says so, once a minute at most.
+func (r *refusals) log(log zerolog.Logger, why error) {
+	r.times++
+	if !r.logged.IsZero() && time.Since(r.logged) < time.Minute {
+		return
+	}
+	log.Warn().Err(why).Int(logTimes, r.times).Msg("a process asked to take over, and was refused")
+	r.times, r.logged = 0, time.Now()
+}
+
+// receiveHeir hears what somebody wants. Who says nothing until ctx ends is not waited for.
+func (d *daemon) receiveHeir(ctx context.Context, conn *net.UnixConn) (*successor, error) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
 	pid, err := peer(conn)
 	if err != nil {
 		return nil, err
@@ -123,6 +142,9 @@ func (d *daemon) receiveHeir(conn *net.UnixConn) (*successor, error) {
 	}
 	if line != request {
 		return nil, fmt.Errorf("it said %q, which this version doesn't know", line)
+	}
+	if !stop() {
+		return nil, errors.New("this process ends")
 	}
 	d.log.Info().Int(logPID, pid).Msg("another process takes over")
 	return &successor{conn: conn, pid: pid, drain: d.cfg.ShutdownTimeout}, nil
@@ -299,8 +321,12 @@ func (c *claim) receive(cfg *config.Config) error {
 	return err
 }
 
-// isMine says that we go on. After an error the old process does.
-func (c *claim) isMine() error {
+// isMine says that we go on. After an error the old process does; also if we have been
+// asked to end meanwhile.
+func (c *claim) isMine(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return errors.New("it was asked to end before it had taken over: the process that runs goes on")
+	}
 	if err := c.conn.SetDeadline(time.Now().Add(requestTimeout)); err != nil {
 		return err
 	}

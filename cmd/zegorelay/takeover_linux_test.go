@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -53,7 +56,7 @@ func TestOneOfTwoGoesOn(t *testing.T) {
 			c := &claim{conn: is, log: zerolog.Nop()}
 			var claimed error
 			if tc.first {
-				claimed = c.isMine()
+				claimed = c.isMine(t.Context())
 			}
 			if tc.before != nil {
 				tc.before(was, is)
@@ -64,7 +67,7 @@ func TestOneOfTwoGoesOn(t *testing.T) {
 				s.refuse(settled)
 			}
 			if !tc.first {
-				claimed = c.isMine()
+				claimed = c.isMine(t.Context())
 			}
 			if oldOnes := settled != nil; oldOnes == tc.newOnes {
 				t.Errorf("the old one goes on: %v (%v)", oldOnes, settled)
@@ -76,6 +79,48 @@ func TestOneOfTwoGoesOn(t *testing.T) {
 	}
 }
 
+// Who has been asked to end before it goes on doesn't.
+func TestWhoIsAskedToEndDoesNotTakeOver(t *testing.T) {
+	was, is := unixPair(t)
+	ctx, end := context.WithCancel(t.Context())
+	end()
+	c := &claim{conn: is, log: zerolog.Nop()}
+	if err := c.isMine(ctx); err == nil {
+		t.Error("it goes on")
+	}
+	c.close()
+	if err := (&successor{conn: was}).settle(); err == nil {
+		t.Error("the old one doesn't go on")
+	}
+}
+
+// A caller that says nothing doesn't hold up an end, and refusals don't fill a log.
+func TestCallersThatAreRefused(t *testing.T) {
+	was, _ := unixPair(t)
+	ctx, end := context.WithCancel(t.Context())
+	time.AfterFunc(20*time.Millisecond, end)
+	begun := time.Now()
+	if _, err := (&daemon{log: zerolog.Nop()}).receiveHeir(ctx, was); err == nil || time.Since(begun) > requestTimeout/2 {
+		t.Errorf("after %v: %v", time.Since(begun), err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		var r refusals
+		for range 150 {
+			r.log(zerolog.New(&log), errors.New("any"))
+			pass(time.Second)
+		}
+		for _, times := range []int{1, 60} {
+			if want := fmt.Sprintf(`"times":%d,`, times); !strings.Contains(log.String(), want) {
+				t.Errorf("no line with %s", want)
+			}
+		}
+		if n := strings.Count(log.String(), "\n"); n != 3 {
+			t.Errorf("%d lines:\n%s", n, &log)
+		}
+	})
+}
+
 // One that has died can't go on.
 func TestTheOldOneDies(t *testing.T) {
 	for what, unread := range map[string]bool{"with nothing to read": false, "without having read all": true} {
@@ -84,7 +129,7 @@ func TestTheOldOneDies(t *testing.T) {
 			io.WriteString(is, "something\n")
 		}
 		was.Close()
-		if err := (&claim{conn: is, log: zerolog.Nop()}).isMine(); err != nil {
+		if err := (&claim{conn: is, log: zerolog.Nop()}).isMine(t.Context()); err != nil {
 			t.Errorf("%s: nobody goes on: %v", what, err)
 		}
 	}

@@ -47,6 +47,15 @@ func (s *State) write(to io.Writer) error {
 	return w.write(kindEnd, nil)
 }
 
+// Size is about how many bytes Seal writes.
+func (s *State) Size() int {
+	n := 0
+	for i := range s.Streams {
+		n += s.Streams[i].size()
+	}
+	return n
+}
+
 // size is about what the record of a stream takes: a buffer that has to grow by
 // doubling would be twice as large, and copied each time.
 func (s *Stream) size() int {
