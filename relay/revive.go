@@ -32,7 +32,13 @@ func (s *Server) GoOn(b *handover.Bundle) {
 		}
 	}
 	for i := range b.State.Clients {
-		r.client(&b.State.Clients[i])
+		r.taken = nil
+		if err := guarded(func() error { return r.client(&b.State.Clients[i]) }); err != nil {
+			for _, nc := range r.taken {
+				_ = nc.Close()
+			}
+			s.o.Log.Warn().Err(err).Msg("a client that waits for an answer can't go on: it has to connect anew")
+		}
 	}
 	r.bundle, r.taken = nil, nil // what was taken in is the streams' now, and soon not needed any more
 	s.o.Log.Info().Int(logStreams, r.streams).Int(logEncoders, r.encoders).Int(logNodes, r.nodes).Int(logPlayers, r.players).
@@ -50,15 +56,15 @@ type reviver struct {
 }
 
 // client has a client that another process has not answered be answered.
-func (r *reviver) client(kept *handover.Client) {
+func (r *reviver) client(kept *handover.Client) error {
 	session, err := r.session(kept.Socket, &kept.Session, r.s.timeouts())
 	if err != nil {
-		r.s.o.Log.Warn().Err(err).Msg("a client that waits for an answer can't go on: it has to connect anew")
-		return
+		return err
 	}
 	r.whenRun(func(ctx, life context.Context) {
 		r.s.keepOn(ctx, session.Conn(), func(ctx context.Context, visit *visit) { r.s.answer(ctx, life, session, visit) })
 	})
+	return nil
 }
 
 func (r *reviver) stream(st *handover.Stream) (err error) {

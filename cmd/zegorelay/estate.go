@@ -129,7 +129,7 @@ func newLegacy(cfg *config.Config, log zerolog.Logger, state *os.File, files []*
 		log.Warn().Err(p).Msg("a part of what the process before has left could not be read")
 	}
 	b := &handover.Bundle{State: s}
-	b.Files, _ = handover.Gather(files)
+	b.Files, _ = handover.Gather(files) // what is closed is missed by who needs it
 	left := &legacy{bundle: b, sockets: make(inherited)}
 	for _, l := range s.Listeners {
 		left.takeListener(cfg, log, l)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"strings"
@@ -27,7 +28,8 @@ func inherit(cfg *config.Config, m *serviceManager, log zerolog.Logger) (inherit
 	ours := make(map[string][]*os.File)
 	var sockets []*os.File
 	for _, file := range activation.Files(true) {
-		if name := file.Name(); strings.HasPrefix(name, storedPrefix) {
+		// A socket unit without a name for it passes its own: that isn't ours.
+		if name := file.Name(); strings.HasPrefix(name, storedPrefix) && !strings.HasSuffix(name, ".socket") {
 			ours[name] = append(ours[name], file)
 		} else {
 			sockets = append(sockets, file)
@@ -68,8 +70,11 @@ func newKept(cfg *config.Config, m *serviceManager, log zerolog.Logger, ours map
 		return nil
 	}
 	k.connections = sockets[0]
-	var err error
-	if k.left, err = newLegacy(cfg, log, states[0], doors); err != nil {
+	err := guarded(func() (err error) {
+		k.left, err = newLegacy(cfg, log, states[0], doors)
+		return err
+	})
+	if err != nil {
 		closeAll(sockets)
 		log.Error().Err(err).Int(logListeners, len(doors)).
 			Msg("connections of the process before were closed: its state can't be read")
@@ -80,6 +85,17 @@ func newKept(cfg *config.Config, m *serviceManager, log zerolog.Logger, ours map
 		k.keepListeners()
 	}
 	return k
+}
+
+// guarded turns a panic in f into an error: nothing that was kept may end this process,
+// since the next one would find it again.
+func guarded(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return f()
 }
 
 // keepListeners has the manager close listeners that nobody wants any more, too: their
@@ -119,9 +135,9 @@ func (k *kept) take() {
 		k.log.Error().Err(err).Msg("connections of the process before were closed: they can't be received")
 		return
 	}
-	connections, _ := handover.Gather(files)
+	connections, closed := handover.Gather(files)
 	maps.Copy(k.left.bundle.Files, connections)
-	k.log.Info().Int(logConnections, len(connections)).Msg("the process before has left its connections")
+	k.log.Info().Int(logConnections, len(connections)).Int(logClosed, closed).Msg("the process before has left its connections")
 }
 
 // close lets go of it, and the manager keeps it.

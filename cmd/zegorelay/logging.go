@@ -40,6 +40,7 @@ const (
 	logConnections = "connections"
 	logStates      = "states"
 	logSockets     = "sockets"
+	logClosed      = "closed"
 	logListeners   = "listeners"
 	logDescriptors = "descriptors"
 	logName        = "name"

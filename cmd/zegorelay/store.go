@@ -105,6 +105,9 @@ func (s *store) inherit(e *estate) error {
 	}
 	if err != nil {
 		s.manager.forget()
+		// It may not hear that: then it has a socket with nothing in it.
+		files, _ := handover.Unpack(connections, mostFiles, packTimeout)
+		closeAll(files)
 		return fmt.Errorf("give the connections to systemd: %w", err)
 	}
 	return nil

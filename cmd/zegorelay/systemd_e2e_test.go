@@ -186,6 +186,8 @@ func TestE2ESocketsOfNoUse(t *testing.T) {
 		sockets []net.Listener
 		says    string
 	}{
+		"a unit's own name": {"rtmp:zegorelay-http.socket", []net.Listener{listenLocal(t), listenLocal(t)},
+			"the inherited socket zegorelay-http.socket has a name that means nothing here: write FileDescriptorName=rtmp, rtmps or http"},
 		"an unknown name": {"rtmp:rmtp", []net.Listener{listenLocal(t), listenLocal(t)},
 			"the inherited socket rmtp has a name that means nothing here: write FileDescriptorName=rtmp, rtmps or http"},
 		"systemd's own name for it": {"zegorelay.socket", []net.Listener{listenLocal(t)}, "zegorelay.socket has a name that means nothing"},

@@ -339,7 +339,10 @@ func (c *claim) isMine(ctx context.Context) error {
 		c.log.Warn().Msg("the process that ran before has died meanwhile: this one goes on")
 		return nil
 	}
-	return fmt.Errorf("the process that runs goes on (%q, %w)", line, err)
+	if err != nil {
+		return fmt.Errorf("the process that runs goes on: %w", err)
+	}
+	return fmt.Errorf("the process that runs goes on: it said %q", line)
 }
 
 func (c *claim) close() { _ = c.conn.Close() }

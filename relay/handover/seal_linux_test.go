@@ -422,3 +422,18 @@ func BenchmarkSealUnseal(b *testing.B) {
 		f.Close()
 	}
 }
+
+// A client that doesn't decode costs nobody else anything.
+func TestOneClientIsNone(t *testing.T) {
+	records := recordsOf(t, encoded(t, filled(t, 1)))
+	var head map[string]any
+	if err := cbor.Unmarshal(records[0].body, &head); err != nil {
+		t.Fatal(err)
+	}
+	head["Clients"] = append([]any{map[string]any{"Socket": "none"}}, head["Clients"].([]any)...)
+	records[0].body, _ = cbor.Marshal(head)
+	s, problems, err := parse(join(t, records))
+	if err != nil || len(problems) != 1 || len(s.Clients) != 1 || len(s.Streams) != 1 || len(s.Listeners) != 1 {
+		t.Errorf("got %v, %v, %v", s, problems, err)
+	}
+}

@@ -93,7 +93,14 @@ func decoding() (cbor.DecMode, error) {
 	}.DecMode()
 }
 
-func readHead(r *records, mode cbor.DecMode) (h head, err error) {
+// headRecord is a head whose clients are not looked at yet: what one stranger has said
+// must not end everything.
+type headRecord struct {
+	head
+	Clients []cbor.RawMessage // instead of the head's
+}
+
+func readHead(r *records, mode cbor.DecMode) (h headRecord, err error) {
 	kind, body, err := r.next()
 	switch {
 	case err != nil:
@@ -124,7 +131,7 @@ func (in *intake) problem(err error) {
 
 // takeHead takes what is not of one stream. Streams matter more: counts that make no
 // sense begin again.
-func (in *intake) takeHead(h *head) {
+func (in *intake) takeHead(h *headRecord) {
 	in.state.At, in.state.Process = h.At, h.Process
 	if now := Now(); h.At <= 0 || h.At > now {
 		in.problem(errors.New("the state's time is none that has been: now is taken instead"))
@@ -145,18 +152,26 @@ func (in *intake) takeHead(h *head) {
 		}
 		in.state.Listeners = append(in.state.Listeners, l)
 	}
-	for i := range h.Clients {
-		c := &h.Clients[i]
-		err := checkSession(&c.Session)
-		if err == nil {
-			err = in.claim(c.Socket)
-		}
-		if err != nil {
+	for i, body := range h.Clients {
+		if err := in.takeClient(body); err != nil {
 			in.problem(fmt.Errorf("client %d: %w", i, err))
-			continue
 		}
-		in.state.Clients = append(in.state.Clients, *c)
 	}
+}
+
+func (in *intake) takeClient(body []byte) error {
+	var c Client
+	if err := in.mode.Unmarshal(body, &c); err != nil {
+		return brief(err)
+	}
+	if err := checkSession(&c.Session); err != nil {
+		return err
+	}
+	if err := in.claim(c.Socket); err != nil {
+		return err
+	}
+	in.state.Clients = append(in.state.Clients, c)
+	return nil
 }
 
 // takeStreams takes streams up to the end, and counts also those that are none. Its
