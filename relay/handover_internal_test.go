@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"context"
+	"net"
 	"reflect"
 	"testing"
 	"time"
@@ -52,6 +54,26 @@ func same[T any](t *testing.T, want, got T) {
 		if v.IsZero() {
 			t.Errorf("%s is not set: nothing is shown of it", field.Name)
 		}
+	}
+}
+
+// What can't be revived leaves nothing behind that would run, or stay open.
+func TestWhatCannotBeRevivedIsGone(t *testing.T) {
+	s := New(Options{})
+	r := &reviver{s: s}
+	near, far := net.Pipe()
+	defer far.Close()
+	r.whenRun(func(context.Context, context.Context) {})
+	err := r.try(func() error {
+		r.taken = append(r.taken, near)
+		r.whenRun(func(context.Context, context.Context) {})
+		panic("a bug")
+	})
+	if err == nil || len(s.revived) != 1 {
+		t.Errorf("%v; %d things run", err, len(s.revived))
+	}
+	if _, err := far.Read(make([]byte, 1)); err == nil {
+		t.Error("its connection is open")
 	}
 }
 

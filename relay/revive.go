@@ -23,20 +23,12 @@ func (s *Server) GoOn(b *handover.Bundle) {
 	s.recall(&b.State.Process)
 	for i := range b.State.Streams {
 		st := &b.State.Streams[i]
-		r.taken = nil
-		if err := guarded(func() error { return r.stream(st) }); err != nil {
-			for _, nc := range r.taken {
-				_ = nc.Close()
-			}
+		if err := r.try(func() error { return r.stream(st) }); err != nil {
 			s.o.Log.Warn().Str(logStreamID, st.ID).Err(err).Msg("a stream can't go on: its encoder and players have to connect anew")
 		}
 	}
 	for i := range b.State.Clients {
-		r.taken = nil
-		if err := guarded(func() error { return r.client(&b.State.Clients[i]) }); err != nil {
-			for _, nc := range r.taken {
-				_ = nc.Close()
-			}
+		if err := r.try(func() error { return r.client(&b.State.Clients[i]) }); err != nil {
 			s.o.Log.Warn().Err(err).Msg("a client that waits for an answer can't go on: it has to connect anew")
 		}
 	}
@@ -50,9 +42,24 @@ type reviver struct {
 	s      *Server
 	bundle *handover.Bundle
 	at     time.Time  // when everything stopped
-	taken  []net.Conn // out of the bundle, for the stream that is being revived
+	taken  []net.Conn // out of the bundle, by what is being tried
 
 	streams, encoders, nodes, players int
+}
+
+// try has f revive something. What can't be revived leaves nothing behind: its
+// connections are closed, and nothing of it runs.
+func (r *reviver) try(f func() error) error {
+	r.taken = nil
+	running := len(r.s.revived)
+	err := guarded(f)
+	if err != nil {
+		r.s.revived = r.s.revived[:running]
+		for _, nc := range r.taken {
+			_ = nc.Close()
+		}
+	}
+	return err
 }
 
 // client has a client that another process has not answered be answered.
