@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,15 +61,27 @@ func newPatient(t *testing.T, ahead time.Duration) *patient {
 
 func (p *patient) set(variable, value string) { p.t.Setenv("ZEGORELAY_"+variable, value) }
 
-// freeAddr is a loopback address that nobody listens on.
+// lastPort is the last one that a test was given.
+var lastPort = func() *atomic.Uint32 {
+	p := new(atomic.Uint32)
+	p.Store(10_000 + rand.Uint32N(10_000))
+	return p
+}()
+
+// freeAddr is an address at which nobody listens. Its port is below those that systems
+// give to connections: one of those could be somebody else's before it is listened at, as
+// tests that run side by side have seen.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		addr := fmt.Sprintf("127.0.0.1:%d", lastPort.Add(1))
+		if ln, err := net.Listen("tcp", addr); err == nil {
+			ln.Close()
+			return addr
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // examine runs doctor and returns its exit code and report.
