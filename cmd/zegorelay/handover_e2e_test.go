@@ -78,11 +78,25 @@ func whole(t *testing.T, sim *zegosim.Sim, audit *zegosim.Audit) {
 	}
 }
 
-// again starts the next process as the one before was.
-func (m *manager) again(sim *zegosim.Sim, p *process, env ...string) *process {
+// live starts a process that is to be restarted, with what it is started with, and an
+// encoder that is live by it.
+func (m *manager) live(sim *zegosim.Sim, audit *zegosim.Audit) (p *process, e *encoder, env []string) {
+	m.t.Helper()
+	env = []string{"FDSTORE=32", "DBUS_SYSTEM_BUS_ADDRESS=" + m.bus("restart")}
+	p = m.launch(sim, "", nil, env...)
+	m.wait("READY=1")
+	e = startEncoder(m.t, "rtmp://"+p.addr+"/live/cam1", audit.Sent)
+	m.wait("STATUS=1 live")
+	return p, e, env
+}
+
+// again starts the next process as the one before was, and waits until it is ready, as
+// the nth in all.
+func (m *manager) again(sim *zegosim.Sim, p *process, nth int, env ...string) *process {
 	m.t.Helper()
 	next := m.launch(sim, "", nil, append(env, "ZEGORELAY_RTMP_LISTEN="+p.addr, "ZEGORELAY_HTTP_LISTEN="+p.http)...)
 	next.addr, next.http = p.addr, p.http
+	waitFor(m.t, "the next process", func() bool { return len(m.all("READY=1")) == nth })
 	return next
 }
 
@@ -99,11 +113,7 @@ func TestE2ERestartOnAir(t *testing.T) {
 	t.Parallel()
 	sim, audit := onAir(t, "cam1")
 	m := newManager(t, nil)
-	env := []string{"FDSTORE=32", "DBUS_SYSTEM_BUS_ADDRESS=" + m.bus("restart")}
-	p := m.launch(sim, "", nil, env...)
-	m.wait("READY=1")
-	e := startEncoder(t, "rtmp://"+p.addr+"/live/cam1", audit.Sent)
-	m.wait("STATUS=1 live")
+	p, e, env := m.live(sim, audit)
 	for i := range 3 {
 		p.signal(syscall.SIGTERM)
 		if code := p.code(); code != exitOK {
@@ -120,8 +130,7 @@ func TestE2ERestartOnAir(t *testing.T) {
 		if n := len(m.all("STOPPING=1")); n != i+1 {
 			t.Errorf("STOPPING=1 was heard %d times", n)
 		}
-		p = m.again(sim, p, env...)
-		waitFor(t, "the next process", func() bool { return len(m.all("READY=1")) == i+2 })
+		p = m.again(sim, p, i+2, env...)
 		if got := m.stored(); len(got) > 0 {
 			t.Errorf("systemd still has %v", got)
 		}
@@ -167,11 +176,7 @@ func TestE2ERestartOnAirElsewhere(t *testing.T) {
 	t.Parallel()
 	sim, audit := onAir(t, "cam1")
 	m := newManager(t, nil)
-	env := []string{"FDSTORE=32", "DBUS_SYSTEM_BUS_ADDRESS=" + m.bus("restart")}
-	p := m.launch(sim, "", nil, env...)
-	m.wait("READY=1")
-	e := startEncoder(t, "rtmp://"+p.addr+"/live/cam1", audit.Sent)
-	m.wait("STATUS=1 live")
+	p, e, env := m.live(sim, audit)
 	p.terminate()
 	_, port, _ := net.SplitHostPort(p.addr)
 	p = m.launch(sim, "", nil, append(env, "ZEGORELAY_RTMP_LISTEN=0.0.0.0:"+port)...)
@@ -281,11 +286,7 @@ func TestE2ERestartOnAirFailsOnce(t *testing.T) {
 	t.Parallel()
 	sim, audit := onAir(t, "cam1")
 	m := newManager(t, nil)
-	env := []string{"FDSTORE=32", "DBUS_SYSTEM_BUS_ADDRESS=" + m.bus("restart")}
-	p := m.launch(sim, "", nil, env...)
-	m.wait("READY=1")
-	e := startEncoder(t, "rtmp://"+p.addr+"/live/cam1", audit.Sent)
-	m.wait("STATUS=1 live")
+	p, e, env := m.live(sim, audit)
 	p.terminate()
 	m.keepFile(t, storedPrefix+"other")
 	taken := []string{"ZEGORELAY_RTMP_LISTEN=" + p.addr, "ZEGORELAY_HTTP_LISTEN=" + listenLocal(t).Addr().String()}
@@ -299,8 +300,7 @@ func TestE2ERestartOnAirFailsOnce(t *testing.T) {
 			t.Fatalf("systemd has %s\n%s", got, next.log)
 		}
 	}
-	p = m.again(sim, p, env...)
-	waitFor(t, "the next process", func() bool { return len(m.all("READY=1")) == 2 })
+	p = m.again(sim, p, 2, env...)
 	if got := m.stored(); len(got) > 0 {
 		t.Errorf("systemd still has %v", got)
 	}
@@ -318,22 +318,16 @@ func TestE2EStoreIsStale(t *testing.T) {
 	t.Parallel()
 	sim, audit := onAir(t, "cam1")
 	m := newManager(t, nil)
-	env := []string{"FDSTORE=32", "DBUS_SYSTEM_BUS_ADDRESS=" + m.bus("restart")}
-	p := m.launch(sim, "", nil, env...)
-	m.wait("READY=1")
-	e := startEncoder(t, "rtmp://"+p.addr+"/live/cam1", audit.Sent)
-	m.wait("STATUS=1 live")
+	p, e, env := m.live(sim, audit)
 	p.terminate()
 	m.hears(false)
-	p = m.again(sim, p, env...)
-	waitFor(t, "the next process", func() bool { return len(m.all("READY=1")) == 2 })
+	p = m.again(sim, p, 2, env...)
 	before := audit.Report().Arrived
 	waitFor(t, "more to arrive", func() bool { return audit.Report().Arrived > before+20 })
 	p.signal(syscall.SIGKILL)
 	p.code()
 	m.hears(true)
-	p = m.again(sim, p, env...)
-	waitFor(t, "the next process", func() bool { return len(m.all("READY=1")) == 3 })
+	p = m.again(sim, p, 3, env...)
 	select {
 	case <-e.err: // whose connection the killed one had
 	case <-time.After(10 * time.Second):
@@ -353,15 +347,10 @@ func TestE2EConnectionsWithoutAState(t *testing.T) {
 	t.Parallel()
 	sim, audit := onAir(t, "cam1")
 	m := newManager(t, nil)
-	env := []string{"FDSTORE=32", "DBUS_SYSTEM_BUS_ADDRESS=" + m.bus("restart")}
-	p := m.launch(sim, "", nil, env...)
-	m.wait("READY=1")
-	e := startEncoder(t, "rtmp://"+p.addr+"/live/cam1", audit.Sent)
-	m.wait("STATUS=1 live")
+	p, e, env := m.live(sim, audit)
 	p.terminate()
 	m.keepForTest("FDSTOREREMOVE=1\nFDNAME=" + storedState)
-	p = m.again(sim, p, env...)
-	waitFor(t, "the next process", func() bool { return len(m.all("READY=1")) == 2 })
+	p = m.again(sim, p, 2, env...)
 	select {
 	case <-e.err:
 	case <-time.After(10 * time.Second):

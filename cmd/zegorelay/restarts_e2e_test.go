@@ -56,8 +56,7 @@ func TestE2ERestarts(t *testing.T) {
 		if code := p.code(); code != exitOK {
 			t.Fatalf("restart %d: exit code %d\n%s", i, code, p.log)
 		}
-		p = m.again(s.sim, p, env...)
-		waitFor(t, "the next process", func() bool { return len(m.all("READY=1")) == i+2 })
+		p = m.again(s.sim, p, i+2, env...)
 		<-time.After(400 * time.Millisecond)
 		s.pauses.take()
 		now := counters(t, p)
@@ -246,8 +245,7 @@ func TestE2EUpgradeOnAir(t *testing.T) {
 	for i, program := range []string{buildNext(t), ""} {
 		p.terminate()
 		m.program = program
-		p = m.again(s.sim, p, env...)
-		waitFor(t, "the next process", func() bool { return len(m.all("READY=1")) == i+2 })
+		p = m.again(s.sim, p, i+2, env...)
 		if log := p.log.String(); !strings.Contains(log, "goes on where the process before has stopped") || strings.Contains(log, "could not be read") {
 			t.Errorf("the log says\n%s", log)
 		}

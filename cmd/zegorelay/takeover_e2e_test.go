@@ -12,6 +12,15 @@ import (
 	"zegorelay/dispatch/zegosim"
 )
 
+// startLive starts a process, and an encoder that is live by it.
+func startLive(t *testing.T, sim *zegosim.Sim, audit *zegosim.Audit) (*process, *encoder) {
+	t.Helper()
+	p := start(t, sim)
+	e := startEncoder(t, "rtmp://"+p.addr+"/live/cam1", audit.Sent)
+	waitFor(t, "the stream", func() bool { _, ok := current(sim, "cam1"); return ok })
+	return p, e
+}
+
 // takeOver starts a process that takes over from another.
 func takeOver(t *testing.T, sim *zegosim.Sim, p *process, env ...string) *process {
 	t.Helper()
@@ -37,9 +46,7 @@ func takeOver(t *testing.T, sim *zegosim.Sim, p *process, env ...string) *proces
 func TestE2ETakeOver(t *testing.T) {
 	t.Parallel()
 	sim, audit := onAir(t, "cam1")
-	p := start(t, sim)
-	e := startEncoder(t, "rtmp://"+p.addr+"/live/cam1", audit.Sent)
-	waitFor(t, "the stream", func() bool { _, ok := current(sim, "cam1"); return ok })
+	p, e := startLive(t, sim, audit)
 	for range 3 {
 		next := takeOver(t, sim, p)
 		if code := p.code(); code != exitOK || !strings.Contains(p.log.String(), "handed over all connections") {
@@ -86,9 +93,7 @@ func TestE2ETakeOverFromAService(t *testing.T) {
 func TestE2ETakeOverFails(t *testing.T) {
 	t.Parallel()
 	sim, audit := onAir(t, "cam1")
-	p := start(t, sim)
-	e := startEncoder(t, "rtmp://"+p.addr+"/live/cam1", audit.Sent)
-	waitFor(t, "the stream", func() bool { _, ok := current(sim, "cam1"); return ok })
+	p, e := startLive(t, sim, audit)
 
 	nobody := takeOver(t, sim, &process{addr: freeAddr(t), http: freeAddr(t)})
 	if code := nobody.code(); code != exitFailed || !strings.Contains(nobody.log.String(), "start without --take-over") {
@@ -120,9 +125,7 @@ func TestE2ETakeOverFails(t *testing.T) {
 func TestE2ETakeOverHangs(t *testing.T) {
 	t.Parallel()
 	sim, audit := onAir(t, "cam1")
-	p := start(t, sim)
-	e := startEncoder(t, "rtmp://"+p.addr+"/live/cam1", audit.Sent)
-	waitFor(t, "the stream", func() bool { _, ok := current(sim, "cam1"); return ok })
+	p, e := startLive(t, sim, audit)
 	conn, err := visit(&net.UnixAddr{Name: fmt.Sprintf("@zegorelay/%d/%s", syscall.Getuid(), p.addr), Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
